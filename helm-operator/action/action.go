@@ -1,0 +1,257 @@
+// Package action runs Helm's verbs for one custom resource: install, upgrade, rollback, uninstall,
+// and the repair of drift. It is thin: what is to be done is decided in package state.
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/operator-framework/helm-operator-plugins/pkg/annotation"
+	helmclient "github.com/operator-framework/helm-operator-plugins/pkg/client"
+	helmaction "helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/apply"
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/release"
+)
+
+// RollbackForceAnnotation, as operator-sdk spells it, turns the forced rollback of a failed upgrade
+// off with the value "false".
+const RollbackForceAnnotation = "helm.sdk.operatorframework.io/rollback-force"
+
+// hookTimeout is how long a chart's hook may take, Helm's own default.
+const hookTimeout = 5 * time.Minute
+
+// Factory makes a Client for each custom resource.
+type Factory struct {
+	getter       helmclient.ActionClientGetter
+	capabilities *Capabilities
+}
+
+// NewFactory builds on helm-operator-plugins' action clients with server-side apply below them.
+func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*Factory, error) {
+	configs, err := helmclient.NewActionConfigGetter(cfg, mapper)
+	if err != nil {
+		return nil, fmt.Errorf("create Helm configuration: %w", err)
+	}
+	getter, err := helmclient.NewActionClientGetter(&applyingConfigs{inner: configs, capabilities: caps},
+		helmclient.WithFailureRollbacks(false),
+		helmclient.AppendInstallOptions(func(i *helmaction.Install) error {
+			// Owner marks are set when objects are applied, so that the stored manifest is what
+			// `helm template` prints.
+			i.PostRenderer = nil
+			i.DisableOpenAPIValidation = true
+			i.TakeOwnership = true // package apply checks whose objects are
+			i.Timeout = hookTimeout
+			return nil
+		}),
+		helmclient.AppendUpgradeOptions(func(u *helmaction.Upgrade) error {
+			u.PostRenderer = nil
+			u.DisableOpenAPIValidation = true
+			u.TakeOwnership = true
+			u.Timeout = hookTimeout
+			return nil
+		}),
+		helmclient.AppendUninstallOptions(func(u *helmaction.Uninstall) error {
+			u.Timeout = hookTimeout
+			return nil
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("create Helm clients: %w", err)
+	}
+	return &Factory{getter: getter, capabilities: caps}, nil
+}
+
+// Capabilities returns what templates may know of the API server.
+func (f *Factory) Capabilities() (*chartutil.Capabilities, error) { return f.capabilities.Get() }
+
+// For returns a client for one reconcile of cr.
+func (f *Factory) For(ctx context.Context, cr *unstructured.Unstructured) (*Client, error) {
+	inner, err := f.getter.ActionClientFor(ctx, cr)
+	if err != nil {
+		return nil, fmt.Errorf("create Helm client: %w", err)
+	}
+	applier, ok := inner.Config().KubeClient.(*apply.Client)
+	if !ok {
+		return nil, fmt.Errorf("create Helm client: unexpected Kubernetes client %T", inner.Config().KubeClient)
+	}
+	return &Client{inner: inner, apply: applier, cr: cr}, nil
+}
+
+// applyingConfigs replaces Helm's Kubernetes client and its capabilities.
+type applyingConfigs struct {
+	inner        helmclient.ActionConfigGetter
+	capabilities *Capabilities
+}
+
+// ActionConfigFor implements helmclient.ActionConfigGetter.
+func (a *applyingConfigs) ActionConfigFor(ctx context.Context, obj client.Object) (*helmaction.Configuration, error) {
+	cfg, err := a.inner.ActionConfigFor(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	inner, ok := cfg.KubeClient.(*kube.Client)
+	cr, isUnstructured := obj.(*unstructured.Unstructured)
+	if !ok || !isUnstructured {
+		return nil, fmt.Errorf("unexpected Kubernetes client %T or object %T", cfg.KubeClient, obj)
+	}
+	if cfg.Capabilities, err = a.capabilities.Get(); err != nil {
+		return nil, err
+	}
+	cfg.KubeClient = apply.NewClient(inner, apply.OwnerOf(cr))
+	return cfg, nil
+}
+
+// Client runs Helm's verbs for one custom resource. It is for one reconcile and one goroutine.
+type Client struct {
+	inner helmclient.ActionInterface
+	apply *apply.Client
+	cr    *unstructured.Unstructured
+}
+
+// Storage is the release storage in the resource's namespace.
+func (c *Client) Storage() *storage.Storage { return c.inner.Config().Releases }
+
+// Changes lists what was written so far.
+func (c *Client) Changes() []apply.Change { return c.apply.Changes }
+
+// Release is what an install or upgrade is to deploy.
+type Release struct {
+	Chart      *chart.Chart
+	Values     chartutil.Values
+	Digest     string
+	MaxHistory int
+}
+
+func (r Release) labels(cr *unstructured.Unstructured) map[string]string {
+	return map[string]string{
+		release.DigestLabel:     r.Digest,
+		inventory.OwnerUIDLabel: string(cr.GetUID()),
+	}
+}
+
+// Install makes the first revision.
+func (c *Client) Install(r Release) (*helmrelease.Release, error) {
+	opts := []helmclient.InstallOption{func(i *helmaction.Install) error {
+		i.Labels = r.labels(c.cr)
+		return nil
+	}}
+	for _, a := range annotation.DefaultInstallAnnotations {
+		if v, ok := c.cr.GetAnnotations()[a.Name()]; ok {
+			opts = append(opts, a.InstallOption(v))
+		}
+	}
+	return c.inner.Install(c.cr.GetName(), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
+}
+
+// Upgrade makes a further revision.
+func (c *Client) Upgrade(r Release) (*helmrelease.Release, error) {
+	opts := []helmclient.UpgradeOption{func(u *helmaction.Upgrade) error {
+		u.Labels = r.labels(c.cr)
+		u.MaxHistory = r.MaxHistory
+		return nil
+	}}
+	for _, a := range annotation.DefaultUpgradeAnnotations {
+		if v, ok := c.cr.GetAnnotations()[a.Name()]; ok {
+			opts = append(opts, a.UpgradeOption(v))
+		}
+	}
+	return c.inner.Upgrade(c.cr.GetName(), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
+}
+
+// Rollback returns to an earlier revision after a failed upgrade.
+func (c *Client) Rollback(revision, maxHistory int) error {
+	rollback := helmaction.NewRollback(c.inner.Config())
+	rollback.Version = revision
+	rollback.MaxHistory = maxHistory
+	rollback.Timeout = hookTimeout
+	rollback.Force = true
+	if v, err := strconv.ParseBool(c.cr.GetAnnotations()[RollbackForceAnnotation]); err == nil {
+		rollback.Force = v
+	}
+	if err := rollback.Run(c.cr.GetName()); err != nil {
+		return fmt.Errorf("roll back to revision %d: %w", revision, err)
+	}
+	return nil
+}
+
+// Uninstall deletes the release and its objects; a release that is gone is no error.
+func (c *Client) Uninstall() error {
+	var opts []helmclient.UninstallOption
+	for _, a := range annotation.DefaultUninstallAnnotations {
+		if v, ok := c.cr.GetAnnotations()[a.Name()]; ok {
+			opts = append(opts, a.UninstallOption(v))
+		}
+	}
+	_, err := c.inner.Uninstall(c.cr.GetName(), opts...)
+	if err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
+		return fmt.Errorf("uninstall: %w", err)
+	}
+	return nil
+}
+
+// Preflight checks a manifest against the API server without changing anything. known are the
+// objects that the release has already.
+func (c *Client) Preflight(manifest string, known []inventory.Ref) error {
+	list, err := c.build(manifest)
+	if err != nil {
+		return err
+	}
+	set := make(map[inventory.Ref]bool, len(known))
+	for _, ref := range known {
+		set[ref] = true
+	}
+	return c.apply.Preflight(list, set)
+}
+
+// Inventory lists the objects of a manifest with their namespaces resolved.
+func (c *Client) Inventory(manifest string) ([]inventory.Ref, error) {
+	list, err := c.build(manifest)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]inventory.Ref, 0, len(list))
+	for _, info := range list {
+		refs = append(refs, inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name})
+	}
+	return refs, nil
+}
+
+// Repair brings the named objects back to what the manifest says.
+func (c *Client) Repair(manifest string, refs map[inventory.Ref]inventory.Finding) ([]apply.Change, error) {
+	list, err := c.build(manifest)
+	if err != nil {
+		return nil, err
+	}
+	var chosen kube.ResourceList
+	for _, info := range list {
+		ref := inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name}
+		if _, ok := refs[ref]; ok {
+			chosen = append(chosen, info)
+		}
+	}
+	return c.apply.Repair(chosen)
+}
+
+func (c *Client) build(manifest string) (kube.ResourceList, error) {
+	list, err := c.apply.Build(strings.NewReader(manifest), false)
+	if err != nil {
+		return nil, fmt.Errorf("resolve kinds of manifest: %w", err)
+	}
+	return list, nil
+}

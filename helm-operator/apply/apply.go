@@ -1,0 +1,308 @@
+// Package apply writes a release's objects with server-side apply. Client takes the place of
+// Helm's own Kubernetes client inside Helm actions, so that installs, upgrades, rollbacks and
+// repairs all own exactly the fields that the chart rendered and leave every other field to its
+// owner (a mesh's injected container, an autoscaler's replicas).
+package apply
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/operator-framework/operator-lib/handler"
+	"helm.sh/helm/v3/pkg/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+)
+
+const (
+	// FieldManager owns the fields of rendered objects.
+	FieldManager = "datapower-helm-operator"
+	// handoverManager keeps spec.replicas alive between the chart's giving it up and an
+	// autoscaler's taking it over.
+	handoverManager = FieldManager + "-handover"
+)
+
+// ErrForeign says that an object of the release exists but belongs to somebody else. It is left
+// untouched.
+var ErrForeign = errors.New("object exists and does not belong to this resource")
+
+// Verb is what happened to an object.
+type Verb string
+
+// The verbs of a Change.
+const (
+	Created   Verb = "created"
+	Changed   Verb = "changed"
+	Unchanged Verb = "unchanged"
+	Deleted   Verb = "deleted"
+)
+
+// Owner is the custom resource that a release belongs to.
+type Owner struct {
+	schema.GroupVersionKind
+	Namespace string
+	Name      string
+	UID       types.UID
+}
+
+// OwnerOf returns the Owner that cr is.
+func OwnerOf(cr *unstructured.Unstructured) Owner {
+	return Owner{GroupVersionKind: cr.GroupVersionKind(), Namespace: cr.GetNamespace(), Name: cr.GetName(), UID: cr.GetUID()}
+}
+
+// Reference is the controller owner reference that the owner's objects carry.
+func (o Owner) Reference() metav1.OwnerReference {
+	yes := true
+	return metav1.OwnerReference{
+		APIVersion: o.GroupVersion().String(), Kind: o.Kind, Name: o.Name, UID: o.UID,
+		Controller: &yes, BlockOwnerDeletion: &yes,
+	}
+}
+
+// Mark makes the owner known on an object: a label for caches to select by, and an owner reference
+// or, where Kubernetes allows none (other namespace, cluster scope, objects to be kept), the
+// operator-sdk's owner annotations.
+func (o Owner) Mark(u *unstructured.Unstructured, namespaced bool) error {
+	labels := u.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[inventory.OwnerUIDLabel] = string(o.UID)
+	u.SetLabels(labels)
+	referable := o.Namespace == "" || namespaced && u.GetNamespace() == o.Namespace
+	if referable && u.GetAnnotations()[kube.ResourcePolicyAnno] != kube.KeepPolicy {
+		u.SetOwnerReferences(append(u.GetOwnerReferences(), o.Reference()))
+		return nil
+	}
+	owner := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}}
+	owner.SetGroupVersionKind(o.GroupVersionKind)
+	if err := handler.SetOwnerAnnotations(owner, u); err != nil {
+		return fmt.Errorf("mark %s as owned: %w", u.GetName(), err)
+	}
+	return nil
+}
+
+// Change is what one write did to one object.
+type Change struct {
+	Ref  inventory.Ref
+	Verb Verb
+	// Paths are the fields that differ, for Changed.
+	Paths []string
+	// Live is the object's metadata after the write; nil for Deleted.
+	Live *metav1.PartialObjectMetadata
+}
+
+// ownership tells how an existing object relates to the owner.
+type ownership int
+
+const (
+	ours ownership = iota
+	nobodys
+	foreign
+)
+
+func ownershipOf(u *unstructured.Unstructured, uid types.UID) ownership {
+	if c := metav1.GetControllerOf(u); c != nil {
+		if c.UID == uid {
+			return ours
+		}
+		return foreign
+	}
+	if label, ok := u.GetLabels()[inventory.OwnerUIDLabel]; ok {
+		if label == string(uid) {
+			return ours
+		}
+		return foreign
+	}
+	return nobodys
+}
+
+// writer applies objects one by one on behalf of an owner.
+type writer struct {
+	owner  Owner
+	dryRun bool
+}
+
+// apply brings the object of info to the state in info.Object. known says that a former manifest
+// of the release has it, so that it may be adopted when its owner marks were removed. info is
+// refreshed with the result.
+func (w writer) apply(info *resource.Info, known bool) (Change, error) {
+	desired, err := toUnstructured(info.Object)
+	if err != nil {
+		return Change{}, err
+	}
+	if err := w.owner.Mark(desired, info.Namespaced()); err != nil {
+		return Change{}, err
+	}
+	change := Change{Ref: refOf(info)}
+	live, err := getLive(info)
+	if err != nil {
+		return change, err
+	}
+	if live != nil {
+		if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
+			return change, fmt.Errorf("%w: %s%s", ErrForeign, change.Ref, describeOwner(live))
+		}
+		// Another object of the same name may take its place between read and write.
+		desired.SetUID(live.GetUID())
+		if err := w.handOverReplicas(info, desired, live); err != nil {
+			return change, err
+		}
+	}
+	result, err := w.patch(info, FieldManager, desired)
+	if err != nil {
+		return change, err
+	}
+	change.Live = metadataOf(result)
+	change.Verb, change.Paths = compare(live, result)
+	if !w.dryRun {
+		return change, info.Refresh(result, true)
+	}
+	return change, nil
+}
+
+func compare(live, result *unstructured.Unstructured) (Verb, []string) {
+	switch {
+	case live == nil:
+		return Created, nil
+	case live.GetResourceVersion() == result.GetResourceVersion():
+		return Unchanged, nil
+	}
+	paths := inventory.ChangedPaths(live.Object, result.Object)
+	if len(paths) == 0 { // only ownership of fields moved
+		return Unchanged, nil
+	}
+	return Changed, paths
+}
+
+func (w writer) patch(info *resource.Info, manager string, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	data, err := json.Marshal(obj.Object)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", refOf(info), err)
+	}
+	force := true
+	opts := &metav1.PatchOptions{Force: &force, FieldManager: manager}
+	if w.dryRun {
+		opts.DryRun = []string{metav1.DryRunAll}
+	}
+	out, err := resource.NewHelper(info.Client, info.Mapping).
+		Patch(info.Namespace, info.Name, types.ApplyPatchType, data, opts)
+	if err != nil {
+		return nil, fmt.Errorf("apply %s: %w", refOf(info), err)
+	}
+	return toUnstructured(out)
+}
+
+// handOverReplicas keeps the live number of replicas when the chart stops rendering it (because an
+// autoscaler takes over): without an owner the API server would reset the field to 1.
+// https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership
+func (w writer) handOverReplicas(info *resource.Info, desired, live *unstructured.Unstructured) error {
+	if _, rendered, _ := unstructured.NestedFieldNoCopy(desired.Object, "spec", "replicas"); rendered {
+		return nil
+	}
+	replicas, found, err := unstructured.NestedInt64(live.Object, "spec", "replicas")
+	if err != nil || !found || !ownsReplicas(live) {
+		return nil
+	}
+	keep := &unstructured.Unstructured{Object: map[string]any{}}
+	keep.SetGroupVersionKind(desired.GroupVersionKind())
+	keep.SetName(info.Name)
+	keep.SetUID(live.GetUID())
+	if err := unstructured.SetNestedField(keep.Object, replicas, "spec", "replicas"); err != nil {
+		return fmt.Errorf("hand over replicas of %s: %w", refOf(info), err)
+	}
+	_, err = w.patch(info, handoverManager, keep)
+	return err
+}
+
+func ownsReplicas(live *unstructured.Unstructured) bool {
+	for _, mf := range live.GetManagedFields() {
+		if mf.Manager != FieldManager || mf.Operation != metav1.ManagedFieldsOperationApply || mf.FieldsV1 == nil {
+			continue
+		}
+		var fields struct {
+			Spec map[string]json.RawMessage `json:"f:spec"`
+		}
+		if json.Unmarshal(mf.FieldsV1.GetRawBytes(), &fields) == nil {
+			_, ok := fields.Spec["f:replicas"]
+			return ok
+		}
+	}
+	return false
+}
+
+// delete removes an object that the chart no longer renders, if it is still the owner's.
+func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagation) (Change, error) {
+	change := Change{Ref: refOf(info), Verb: Deleted}
+	live, err := getLive(info)
+	if err != nil || live == nil {
+		return change, err
+	}
+	if ownershipOf(live, w.owner.UID) != ours {
+		return change, nil
+	}
+	uid := live.GetUID()
+	opts := &metav1.DeleteOptions{
+		PropagationPolicy: &propagation,
+		Preconditions:     &metav1.Preconditions{UID: &uid},
+	}
+	_, err = resource.NewHelper(info.Client, info.Mapping).DeleteWithOptions(info.Namespace, info.Name, opts)
+	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return change, fmt.Errorf("delete %s: %w", change.Ref, err)
+	}
+	return change, nil
+}
+
+func getLive(info *resource.Info) (*unstructured.Unstructured, error) {
+	obj, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", refOf(info), err)
+	}
+	return toUnstructured(obj)
+}
+
+func describeOwner(u *unstructured.Unstructured) string {
+	if c := metav1.GetControllerOf(u); c != nil {
+		return fmt.Sprintf(" (its owner is %s %s)", c.Kind, c.Name)
+	}
+	return " (delete or rename it, or rename the resource)"
+}
+
+func refOf(info *resource.Info) inventory.Ref {
+	return inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name}
+}
+
+func toUnstructured(obj runtime.Object) (*unstructured.Unstructured, error) {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return u.DeepCopy(), nil
+	}
+	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+	if err != nil {
+		return nil, fmt.Errorf("convert object: %w", err)
+	}
+	return &unstructured.Unstructured{Object: m}, nil
+}
+
+func metadataOf(u *unstructured.Unstructured) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta: metav1.TypeMeta{APIVersion: u.GetAPIVersion(), Kind: u.GetKind()},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: u.GetName(), Namespace: u.GetNamespace(), UID: u.GetUID(),
+			ResourceVersion: u.GetResourceVersion(), Generation: u.GetGeneration(),
+			Labels: u.GetLabels(), Annotations: u.GetAnnotations(),
+			OwnerReferences: u.GetOwnerReferences(), Finalizers: u.GetFinalizers(),
+			DeletionTimestamp: u.GetDeletionTimestamp(),
+		},
+	}
+}

@@ -1,0 +1,258 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+)
+
+// Client is Helm's Kubernetes client with server-side apply in place of its create and three-way
+// merge. One Client serves one reconcile; it is not safe for concurrent use.
+type Client struct {
+	*kube.Client
+	owner Owner
+	// marks remembers, for each object built, the label and annotations that Helm's actions
+	// overwrite with their own, so that what is applied is what the chart rendered.
+	marks map[inventory.Ref]marks
+	// Changes lists what this client wrote, in order.
+	Changes []Change
+}
+
+var (
+	_ kube.Interface                    = (*Client)(nil)
+	_ kube.InterfaceExt                 = (*Client)(nil)
+	_ kube.InterfaceThreeWayMerge       = (*Client)(nil)
+	_ kube.InterfaceDeletionPropagation = (*Client)(nil)
+)
+
+// NewClient wraps Helm's client for the objects of owner.
+func NewClient(inner *kube.Client, owner Owner) *Client {
+	return &Client{Client: inner, owner: owner, marks: map[inventory.Ref]marks{}}
+}
+
+// marks are the pieces of metadata that Helm's actions set on every object
+// (helm.sh/helm/v3/pkg/action/validate.go: setMetadataVisitor).
+type marks struct {
+	managedBy    string
+	hasManagedBy bool
+	annotations  map[string]string
+}
+
+const (
+	managedByLabel     = "app.kubernetes.io/managed-by"
+	helmAnnotationBase = "meta.helm.sh/"
+)
+
+func marksOf(u *unstructured.Unstructured) marks {
+	m := marks{annotations: map[string]string{}}
+	m.managedBy, m.hasManagedBy = u.GetLabels()[managedByLabel]
+	for k, v := range u.GetAnnotations() {
+		if strings.HasPrefix(k, helmAnnotationBase) {
+			m.annotations[k] = v
+		}
+	}
+	return m
+}
+
+func (m marks) restore(u *unstructured.Unstructured) {
+	labels := u.GetLabels()
+	delete(labels, managedByLabel)
+	if m.hasManagedBy {
+		labels[managedByLabel] = m.managedBy
+	}
+	u.SetLabels(labels)
+	annotations := u.GetAnnotations()
+	for k := range annotations {
+		if strings.HasPrefix(k, helmAnnotationBase) {
+			delete(annotations, k)
+		}
+	}
+	for k, v := range m.annotations {
+		annotations[k] = v
+	}
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	u.SetAnnotations(annotations)
+}
+
+// IsReachable implements kube.Interface. Every action asks first; the request that follows tells
+// as much.
+func (c *Client) IsReachable() error { return nil }
+
+// Build implements kube.Interface. The API server validates what is applied, so the client never
+// downloads its schemas.
+func (c *Client) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
+	list, err := c.Client.Build(reader, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range list {
+		u, err := toUnstructured(info.Object)
+		if err != nil {
+			return nil, err
+		}
+		c.marks[refOf(info)] = marksOf(u)
+	}
+	return list, nil
+}
+
+// Create implements kube.Interface.
+func (c *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
+	return c.applyAll(nil, resources)
+}
+
+// Update implements kube.Interface. force has no meaning here: apply always wins over other
+// managers for the fields that the chart renders.
+func (c *Client) Update(original, target kube.ResourceList, _ bool) (*kube.Result, error) {
+	res, err := c.applyAll(original, target)
+	if err != nil {
+		return res, err
+	}
+	for _, info := range original.Difference(target) {
+		if kept(info) {
+			continue
+		}
+		change, err := c.writer(false).delete(info, metav1.DeletePropagationBackground)
+		if err != nil {
+			return res, err
+		}
+		c.Changes = append(c.Changes, change)
+		res.Deleted = append(res.Deleted, info)
+	}
+	return res, nil
+}
+
+// UpdateThreeWayMerge implements kube.InterfaceThreeWayMerge.
+func (c *Client) UpdateThreeWayMerge(original, target kube.ResourceList, force bool) (*kube.Result, error) {
+	return c.Update(original, target, force)
+}
+
+// Delete implements kube.Interface.
+func (c *Client) Delete(resources kube.ResourceList) (*kube.Result, []error) {
+	return c.DeleteWithPropagationPolicy(resources, metav1.DeletePropagationBackground)
+}
+
+// DeleteWithPropagationPolicy implements kube.InterfaceDeletionPropagation. Objects that are not
+// (or no longer) the owner's stay.
+func (c *Client) DeleteWithPropagationPolicy(resources kube.ResourceList, policy metav1.DeletionPropagation) (*kube.Result, []error) {
+	var errs []error
+	res := &kube.Result{}
+	for _, info := range resources {
+		change, err := c.writer(false).delete(info, policy)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c.Changes = append(c.Changes, change)
+		res.Deleted = append(res.Deleted, info)
+	}
+	return res, errs
+}
+
+// Preflight asks the API server to apply every object without storing anything, and returns what
+// would fail. A namespace that does not exist yet is no failure: the chart may bring it.
+func (c *Client) Preflight(resources kube.ResourceList, known map[inventory.Ref]bool) error {
+	var errs []error
+	for _, info := range resources {
+		_, err := c.writer(true).apply(c.unmarked(info), known[refOf(info)])
+		if err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Repair applies the given objects and returns what it had to change.
+func (c *Client) Repair(resources kube.ResourceList) ([]Change, error) {
+	var (
+		out  []Change
+		errs []error
+	)
+	for _, info := range resources {
+		change, err := c.writer(false).apply(c.unmarked(info), true)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out = append(out, change)
+	}
+	c.Changes = append(c.Changes, out...)
+	return out, errors.Join(errs...)
+}
+
+func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, error) {
+	res := &kube.Result{}
+	if len(target) == 0 {
+		return res, kube.ErrNoObjectsVisited
+	}
+	known := map[inventory.Ref]bool{}
+	for _, info := range original {
+		known[refOf(info)] = true
+	}
+	for _, info := range target {
+		change, err := c.writer(false).apply(c.unmarked(info), known[refOf(info)])
+		if err != nil {
+			return res, err
+		}
+		c.Changes = append(c.Changes, change)
+		if change.Verb == Created {
+			res.Created = append(res.Created, info)
+		} else {
+			res.Updated = append(res.Updated, info)
+		}
+	}
+	return res, nil
+}
+
+func (c *Client) writer(dryRun bool) writer { return writer{owner: c.owner, dryRun: dryRun} }
+
+// unmarked undoes what Helm's actions wrote into the object's metadata.
+func (c *Client) unmarked(info *resource.Info) *resource.Info {
+	m, ok := c.marks[refOf(info)]
+	if !ok {
+		return info
+	}
+	if u, isUnstructured := info.Object.(*unstructured.Unstructured); isUnstructured {
+		m.restore(u)
+	}
+	return info
+}
+
+func kept(info *resource.Info) bool {
+	u, err := toUnstructured(info.Object)
+	return err == nil && u.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy
+}
+
+// Describe renders changes for an event or log line, "created Service gw-headless, changed StatefulSet gw
+// (spec.replicas)". At most limit changes are spelt out.
+func Describe(changes []Change, limit int) string {
+	var parts []string
+	for _, ch := range changes {
+		if ch.Verb == Unchanged {
+			continue
+		}
+		text := fmt.Sprintf("%s %s", ch.Verb, ch.Ref)
+		if len(ch.Paths) > 0 {
+			text += " (" + strings.Join(firstN(ch.Paths, 5), ", ") + ")"
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(firstN(parts, limit), ", ")
+}
+
+func firstN(s []string, n int) []string {
+	if len(s) <= n {
+		return s
+	}
+	return append(append([]string{}, s[:n]...), fmt.Sprintf("and %d more", len(s)-n))
+}

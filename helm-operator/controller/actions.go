@@ -1,0 +1,226 @@
+package controller
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/apply"
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/release"
+	"github.com/datapower-operator/datapower-operator/helm-operator/state"
+	"github.com/datapower-operator/datapower-operator/helm-operator/status"
+)
+
+// deploy installs or upgrades. What the API server would refuse is found out first, so that bad
+// input changes nothing.
+func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted, have *seen, verb string) (bool, error) {
+	if err := p.render(want, have); err != nil {
+		return false, p.held(err)
+	}
+	known := []inventory.Ref(nil)
+	if have.deployed != nil {
+		known = p.memo.inventory
+	}
+	if err := actions.Preflight(want.manifest, known); err != nil {
+		return false, p.failed(want, verb, err)
+	}
+	chrt, err := p.chart.Copy()
+	if err != nil {
+		return false, err
+	}
+	rel := action.Release{Chart: chrt, Values: copyValues(want.values), Digest: want.digest, MaxHistory: p.watch.MaxReleaseHistory}
+	if len(have.history) == 0 {
+		_, err = actions.Install(rel)
+	} else {
+		_, err = actions.Upgrade(rel)
+	}
+	if err != nil {
+		return false, p.rollBack(actions, want, have, verb, err)
+	}
+	p.memo.failure = failure{}
+	p.verify(actions.Changes())
+	p.event(corev1.EventTypeNormal, verb+"Successful", verb, describe(actions.Changes(), "nothing to change"))
+	p.log.Info("deployed", "action", verb, "changes", apply.Describe(actions.Changes(), 20))
+	return true, nil
+}
+
+// rollBack returns to the revision that was deployed before a failed upgrade.
+func (p *pass) rollBack(actions *action.Client, want *wanted, have *seen, verb string, cause error) error {
+	history, _, err := release.Read(actions.Storage(), p.cr.GetName())
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	leftRevision := len(history) > 0 && (len(have.history) == 0 || history[0].Version != have.history[0].Version)
+	if have.deployed != nil && leftRevision {
+		if err := actions.Rollback(have.deployed.Version, p.watch.MaxReleaseHistory); err != nil {
+			cause = errors.Join(cause, err)
+		} else {
+			p.event(corev1.EventTypeWarning, "RolledBack", "Rollback",
+				fmt.Sprintf("returned to the state of revision %d after a failed upgrade", have.deployed.Version))
+		}
+		p.verify(actions.Changes())
+	}
+	return p.failed(want, verb, cause)
+}
+
+// failed reports a failed action; the next try comes with backoff or when the inputs change.
+func (p *pass) failed(want *wanted, verb string, cause error) error {
+	p.memo.failure.count(want.digest, p.clock.Now())
+	message := cause.Error()
+	reason := verb + "Error"
+	p.set(status.ReleaseFailed, metav1.ConditionTrue, reason, message)
+	p.set(status.Deployed, metav1.ConditionFalse, reason, "the release does not hold what the resource asks for; see ReleaseFailed")
+	p.status.ObservedGeneration = p.cr.GetGeneration()
+	p.warnOnce("ReleaseFailed", message)
+	p.log.Info("release failed", "action", verb, "attempt", p.memo.failure.attempts, "error", message)
+	p.requeue = state.Backoff(p.memo.failure.attempts)
+	return nil
+}
+
+// repair brings back objects that are missing or were changed.
+func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (bool, error) {
+	suspects := p.suspects(ctx)
+	changes, err := actions.Repair(have.deployed.Manifest, suspects)
+	p.verify(changes)
+	if text := apply.Describe(changes, 10); text != "" {
+		p.event(corev1.EventTypeNormal, "DriftCorrected", "Repair", text)
+		p.log.Info("corrected drift", "changes", text)
+	}
+	if err != nil {
+		p.set(status.Irreconcilable, metav1.ConditionTrue, "RepairError", err.Error())
+		return false, fmt.Errorf("repair: %w", err)
+	}
+	return true, nil
+}
+
+// verify remembers the state in which objects were left.
+func (p *pass) verify(changes []apply.Change) {
+	for _, ch := range changes {
+		if ch.Live != nil {
+			p.memo.verified[ch.Ref] = inventory.Fingerprint(ch.Live)
+		} else {
+			delete(p.memo.verified, ch.Ref)
+		}
+	}
+}
+
+// settle remembers that the release is in sync, so that the next reconcile costs nothing.
+func (p *pass) settle(ctx context.Context, want *wanted, have *seen) error {
+	mark, err := p.dependents.ReleaseMark(ctx, p.cr.GetNamespace(), p.cr.GetUID())
+	if err != nil {
+		return err
+	}
+	p.memo.digest, p.memo.releaseMark = want.digest, mark
+	p.status.DeployedRelease = &status.DeployedRelease{
+		Name: have.deployed.Name, Revision: int64(have.deployed.Version),
+		Chart: p.chart.Name() + "-" + have.deployed.Chart.Metadata.Version,
+	}
+	p.reportInSync()
+	return nil
+}
+
+func (p *pass) reportInSync() {
+	d := p.status.DeployedRelease
+	message := ""
+	if d != nil {
+		message = fmt.Sprintf("release %s revision %d, chart %s", d.Name, d.Revision, d.Chart)
+	}
+	p.set(status.Deployed, metav1.ConditionTrue, "UpToDate", message)
+	p.set(status.ReleaseFailed, metav1.ConditionFalse, "UpToDate", "")
+	p.set(status.Irreconcilable, metav1.ConditionFalse, "UpToDate", "")
+	p.status.ObservedGeneration = p.cr.GetGeneration()
+	clear(p.memo.warned)
+}
+
+// uninstall deletes the release and its objects.
+func (p *pass) uninstall(actions *action.Client) error {
+	history, _, err := release.Read(actions.Storage(), p.cr.GetName())
+	if err != nil {
+		return err
+	}
+	if len(history) == 0 || history[0].Chart != p.chart.Name() {
+		return nil // nothing of ours
+	}
+	if err := actions.Uninstall(); err != nil {
+		return err
+	}
+	p.event(corev1.EventTypeNormal, "UninstallSuccessful", "Uninstall", describe(actions.Changes(), "the release is gone"))
+	return nil
+}
+
+// ensureGenerated creates the Secrets that are filled with random text once. They are owned by the
+// resource and never changed afterwards.
+func (p *pass) ensureGenerated(ctx context.Context) error {
+	generated, err := p.mapper.Generated(p.cr)
+	if err != nil {
+		return err
+	}
+	for _, g := range generated {
+		ref := mapper.Reference{GroupVersionKind: corev1.SchemeGroupVersion.WithKind("Secret"), Name: g.Name}
+		if _, found, err := p.references.Owner(ctx, ref, p.cr.GetNamespace()); err != nil || found {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.createGenerated(ctx, g); err != nil {
+			return fmt.Errorf("create generated Secret %s: %w", g.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p *pass) createGenerated(ctx context.Context, g mapper.GeneratedSecret) error {
+	text, err := randomText(g.Length)
+	if err != nil {
+		return err
+	}
+	owner := apply.OwnerOf(p.cr)
+	s := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: g.Name, Namespace: p.cr.GetNamespace(),
+			Labels:          map[string]string{inventory.OwnerUIDLabel: string(owner.UID)},
+			OwnerReferences: []metav1.OwnerReference{owner.Reference()},
+		},
+		Data: map[string][]byte{g.Key: []byte(text)},
+	}
+	err = p.client.Create(ctx, s, client.FieldOwner(apply.FieldManager))
+	if apierrors.IsAlreadyExists(err) { // the cache lags, or somebody provided it
+		return nil
+	}
+	if err == nil {
+		p.event(corev1.EventTypeNormal, "SecretGenerated", "Generate", "created Secret "+g.Name)
+	}
+	return err
+}
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+func randomText(length int) (string, error) {
+	out := make([]byte, length)
+	for i := range out {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(len(alphabet))))
+		if err != nil {
+			return "", fmt.Errorf("read random numbers: %w", err)
+		}
+		out[i] = alphabet[n.Int64()]
+	}
+	return string(out), nil
+}
+
+func describe(changes []apply.Change, none string) string {
+	if text := apply.Describe(changes, 15); text != "" {
+		return text
+	}
+	return none
+}

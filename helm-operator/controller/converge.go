@@ -1,0 +1,279 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/release"
+	"github.com/datapower-operator/datapower-operator/helm-operator/render"
+	"github.com/datapower-operator/datapower-operator/helm-operator/state"
+	"github.com/datapower-operator/datapower-operator/helm-operator/status"
+)
+
+// maxSteps bounds the actions of one reconcile: unlock, act, look.
+const maxSteps = 4
+
+// wanted is what the custom resource asks for today.
+type wanted struct {
+	values       chartutil.Values
+	capabilities *chartutil.Capabilities
+	digest       string
+	// manifest is rendered when first needed.
+	manifest string
+}
+
+// seen is what Helm's storage holds of the release.
+type seen struct {
+	history release.History
+	records []*helmrelease.Release
+	// deployed is the record that is deployed, nil when none is.
+	deployed *helmrelease.Release
+}
+
+// converge takes the release to what the resource asks for.
+func (p *pass) converge(ctx context.Context) error {
+	want, err := p.want(ctx)
+	if err != nil {
+		return errors.Join(p.held(err), p.keep(ctx))
+	}
+	settled, err := p.settled(ctx, want.digest)
+	if err != nil || settled {
+		return err
+	}
+	actions, err := p.actions.For(ctx, p.cr)
+	if err != nil {
+		return err
+	}
+	for range maxSteps {
+		again, err := p.step(ctx, actions, want)
+		if err != nil || !again {
+			return err
+		}
+	}
+	p.requeue = time.Second
+	return nil
+}
+
+// settled tells, from caches alone, that nothing changed since the release was last seen in sync.
+func (p *pass) settled(ctx context.Context, digest string) (bool, error) {
+	if p.memo.digest != digest {
+		return false, nil
+	}
+	mark, err := p.dependents.ReleaseMark(ctx, p.cr.GetNamespace(), p.cr.GetUID())
+	if err != nil || mark != p.memo.releaseMark {
+		return false, err
+	}
+	if len(p.suspects(ctx)) > 0 {
+		return false, nil
+	}
+	p.reportInSync()
+	return true, nil
+}
+
+func (p *pass) suspects(ctx context.Context) map[inventory.Ref]inventory.Finding {
+	return inventory.Compare(p.memo.inventory, p.memo.verified,
+		func(ref inventory.Ref) (*metav1.PartialObjectMetadata, bool) { return p.dependents.Get(ctx, ref) })
+}
+
+// step looks at the release, decides and acts once. It returns true when another look is due.
+func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (bool, error) {
+	have, err := p.observe(ctx, actions)
+	if err != nil {
+		return false, err
+	}
+	in, err := p.input(ctx, want, have)
+	if err != nil {
+		return false, p.held(err)
+	}
+	decision := state.Decide(in)
+	p.log.V(1).Info("decided", "state", decision.State, "reason", decision.Reason)
+	switch decision.State {
+	case state.NotInstalled:
+		return p.deploy(ctx, actions, want, have, "Install")
+	case state.OutOfDate, state.Failed:
+		return p.deploy(ctx, actions, want, have, "Upgrade")
+	case state.Drifted:
+		return p.repair(ctx, actions, have)
+	case state.Interrupted:
+		p.event(corev1.EventTypeWarning, "Unlocked", "Unlock", decision.Reason)
+		p.log.Info("unlocking a release that an interrupted action left", "reason", decision.Reason)
+		return true, release.Unlock(actions.Storage(), have.records[0])
+	case state.Taken:
+		p.set(status.Irreconcilable, metav1.ConditionTrue, "ReleaseNameTaken", decision.Reason)
+		p.warnOnce("ReleaseNameTaken", decision.Reason)
+	case state.BackingOff:
+		p.requeue = decision.Wait
+	case state.InSync:
+		return false, p.settle(ctx, want, have)
+	}
+	return false, nil
+}
+
+// observe reads the release history and makes sure that at most one revision counts as deployed.
+func (p *pass) observe(ctx context.Context, actions *action.Client) (*seen, error) {
+	history, records, err := release.Read(actions.Storage(), p.cr.GetName())
+	if err != nil {
+		return nil, err
+	}
+	have := &seen{history: history, records: records}
+	for _, rec := range records {
+		if rec.Info == nil || rec.Info.Status != helmrelease.StatusDeployed {
+			continue
+		}
+		if have.deployed == nil {
+			have.deployed = rec
+			continue
+		}
+		if err := release.Supersede(actions.Storage(), rec); err != nil {
+			return nil, err
+		}
+	}
+	if have.deployed == nil {
+		return have, nil
+	}
+	refs, err := actions.Inventory(have.deployed.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.dependents.Ensure(ctx, refs); err != nil {
+		return nil, err
+	}
+	p.memo.inventory = refs
+	return have, nil
+}
+
+func (p *pass) input(ctx context.Context, want *wanted, have *seen) (state.Input, error) {
+	in := state.Input{Chart: p.chart.Name(), Digest: want.digest, History: have.history, Now: p.clock.Now()}
+	in.Attempts, in.LastAttempt = p.memo.failure.of(want.digest)
+	if have.deployed == nil {
+		return in, nil
+	}
+	in.Suspects = len(p.suspects(ctx))
+	if have.deployed.Labels[release.DigestLabel] != want.digest {
+		if err := p.render(want, have); err != nil {
+			return in, err
+		}
+		in.SameManifest = want.manifest == have.deployed.Manifest
+	}
+	return in, nil
+}
+
+// render renders what is wanted as the deployed revision would have been.
+func (p *pass) render(want *wanted, have *seen) error {
+	if want.manifest != "" {
+		return nil
+	}
+	chrt, err := p.chart.Copy()
+	if err != nil {
+		return err
+	}
+	opts := chartutil.ReleaseOptions{Name: p.cr.GetName(), Namespace: p.cr.GetNamespace(), Revision: 1, IsInstall: true}
+	if have.deployed != nil && have.deployed.Version > 1 {
+		opts.Revision, opts.IsInstall, opts.IsUpgrade = have.deployed.Version, false, true
+	}
+	req := render.Request{Chart: chrt, Values: copyValues(want.values), Release: opts, Capabilities: want.capabilities}
+	if p.watch.DryRunOption == "server" {
+		req.Lookup = p.config
+	}
+	out, err := render.Render(req)
+	if err != nil {
+		return &mapper.HoldError{Reason: "RenderError", Message: err.Error()}
+	}
+	want.manifest = out.Manifest
+	return nil
+}
+
+// want gathers the inputs of the release.
+func (p *pass) want(ctx context.Context) (*wanted, error) {
+	refs, err := p.mapper.References(p.cr)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.references.Register(ctx, client.ObjectKeyFromObject(p.cr), refs); err != nil {
+		return nil, err
+	}
+	if err := p.ensureGenerated(ctx); err != nil {
+		return nil, err
+	}
+	mapped, err := p.mapper.Map(ctx, p.cr, p.references)
+	if err != nil {
+		return nil, err
+	}
+	spec, _, err := unstructured.NestedMap(p.cr.Object, "spec")
+	if err != nil {
+		return nil, fmt.Errorf("read spec: %w", err)
+	}
+	if mapped != nil {
+		mapped = map[string]any{mapper.ValuesKey: mapped}
+	}
+	vals, err := p.overrides.Merge(spec, mapped)
+	if err != nil {
+		return nil, &mapper.HoldError{Reason: "ValuesError", Message: err.Error()}
+	}
+	caps, err := p.actions.Capabilities()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := release.Inputs{ChartDigest: p.chart.Digest(), Values: vals, Capabilities: caps}.Digest()
+	if err != nil {
+		return nil, err
+	}
+	return &wanted{values: vals, capabilities: caps, digest: digest}, nil
+}
+
+// held reports that the resource can't be rendered now; what is deployed stays. Errors of the
+// cluster are returned, so that they are retried.
+func (p *pass) held(err error) error {
+	var hold *mapper.HoldError
+	if !errors.As(err, &hold) {
+		p.set(status.Irreconcilable, metav1.ConditionTrue, "ClusterError", err.Error())
+		return err
+	}
+	p.set(status.Irreconcilable, metav1.ConditionTrue, hold.Reason, hold.Message)
+	p.set(status.Deployed, metav1.ConditionFalse, hold.Reason, hold.Message)
+	p.status.ObservedGeneration = p.cr.GetGeneration()
+	p.warnOnce(hold.Reason, hold.Message)
+	return nil
+}
+
+// keep repairs what is deployed while nothing new can be deployed.
+func (p *pass) keep(ctx context.Context) error {
+	if p.memo.inventory != nil && len(p.suspects(ctx)) == 0 {
+		return nil
+	}
+	actions, err := p.actions.For(ctx, p.cr)
+	if err != nil {
+		return err
+	}
+	have, err := p.observe(ctx, actions)
+	if err != nil || have.deployed == nil || len(p.suspects(ctx)) == 0 {
+		return err
+	}
+	_, err = p.repair(ctx, actions, have)
+	return err
+}
+
+func copyValues(v chartutil.Values) chartutil.Values { return runtime.DeepCopyJSON(v) }
+
+// warnOnce emits a Warning event when the message is new for this resource.
+func (p *pass) warnOnce(reason, message string) {
+	if p.memo.warned[reason+message] {
+		return
+	}
+	clear(p.memo.warned)
+	p.memo.warned[reason+message] = true
+	p.event(corev1.EventTypeWarning, reason, "Reconcile", message)
+}

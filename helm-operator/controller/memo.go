@@ -1,0 +1,79 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+)
+
+// memo is what a Reconciler remembers of one custom resource between reconciles. Losing it costs
+// one look at the cluster, nothing else: the truth is in the API server.
+type memo struct {
+	uid types.UID
+	// digest of the inputs that the deployed release was last seen to be in line with.
+	digest string
+	// releaseMark identifies the stored revisions as of that look.
+	releaseMark string
+	// inventory of the deployed release, and the fingerprint of each object when it was last
+	// verified.
+	inventory []inventory.Ref
+	verified  map[inventory.Ref]string
+	failure   failure
+	warned    map[string]bool
+}
+
+// failure counts attempts that were refused before they left a revision behind.
+type failure struct {
+	digest   string
+	attempts int
+	last     time.Time
+}
+
+func (f *failure) count(digest string, now time.Time) {
+	if f.digest != digest {
+		*f = failure{digest: digest}
+	}
+	f.attempts++
+	f.last = now
+}
+
+func (f *failure) of(digest string) (int, time.Time) {
+	if f.digest != digest {
+		return 0, time.Time{}
+	}
+	return f.attempts, f.last
+}
+
+// memos is safe for concurrent use; a single memo is used by one reconcile at a time, because a
+// controller never reconciles one resource twice at once.
+type memos struct {
+	mu  sync.Mutex
+	all map[types.NamespacedName]*memo
+}
+
+func (m *memos) get(name types.NamespacedName, uid types.UID) *memo {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.all == nil {
+		m.all = map[types.NamespacedName]*memo{}
+	}
+	if found, ok := m.all[name]; ok && found.uid == uid {
+		return found
+	}
+	fresh := &memo{uid: uid, verified: map[inventory.Ref]string{}, warned: map[string]bool{}}
+	m.all[name] = fresh
+	return fresh
+}
+
+func (m *memos) forget(name types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.all, name)
+}
+
+func labelsOf(cr *unstructured.Unstructured) labels.Set { return cr.GetLabels() }

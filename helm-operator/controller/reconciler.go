@@ -1,0 +1,168 @@
+// Package controller reconciles the custom resources of one watch with their Helm release. It
+// gathers what package state decides on, runs the action that follows, and writes the status once.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
+	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/references"
+	"github.com/datapower-operator/datapower-operator/helm-operator/status"
+	"github.com/datapower-operator/datapower-operator/helm-operator/values"
+	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
+)
+
+const (
+	// Finalizer keeps a custom resource until its release is uninstalled, as operator-sdk spells it.
+	Finalizer = "helm.sdk.operatorframework.io/uninstall-release"
+	// LegacyFinalizer is what older operators (and helm-operator-plugins) set; it is honoured and
+	// removed with ours.
+	LegacyFinalizer = "uninstall-helm-release"
+	// periodJitter spreads the periodic reconciles of many resources.
+	periodJitter = 0.1
+	// statusTimeout bounds the final status write, which runs even when the reconcile was
+	// cancelled.
+	statusTimeout = 5 * time.Second
+)
+
+// Reconciler reconciles the custom resources of one watch.
+type Reconciler struct {
+	client     client.Client
+	resources  client.Reader // cached
+	config     *rest.Config
+	watch      watches.Watch
+	chart      *chart.Source
+	overrides  *values.Overrides
+	mapper     mapper.Mapper
+	actions    *action.Factory
+	dependents *dependents.Watcher
+	references *references.Tracker
+	recorder   events.EventRecorder
+	clock      clock.PassiveClock
+	memos      memos
+}
+
+// pass is one run of Reconcile over one custom resource.
+type pass struct {
+	*Reconciler
+	log    logr.Logger
+	cr     *unstructured.Unstructured
+	memo   *memo
+	status status.Status
+	// requeue asks for another reconcile after this time; 0 asks for none.
+	requeue time.Duration
+}
+
+// Reconcile brings the release of one custom resource in line with it.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (result reconcile.Result, err error) {
+	cr := &unstructured.Unstructured{}
+	cr.SetGroupVersionKind(r.watch.GroupVersionKind)
+	if err := r.resources.Get(ctx, req.NamespacedName, cr); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.memos.forget(req.NamespacedName)
+			return reconcile.Result{}, r.references.Register(ctx, req.NamespacedName, nil)
+		}
+		return reconcile.Result{}, fmt.Errorf("read resource: %w", err)
+	}
+	if !r.watch.Selector.Matches(labelsOf(cr)) {
+		return reconcile.Result{}, nil
+	}
+	before, err := status.Read(cr)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	p := &pass{Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: r.memos.get(req.NamespacedName, cr.GetUID()), status: before.Copy()}
+	defer func() {
+		// A cancelled reconcile still tells what it did.
+		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+		defer cancel()
+		err = errors.Join(err, status.Write(writeCtx, r.client, cr, before, p.status))
+	}()
+	if !cr.GetDeletionTimestamp().IsZero() {
+		return p.result(p.finalize(ctx))
+	}
+	if err := p.ensureFinalizer(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
+	p.set(status.Initialized, metav1.ConditionTrue, "Accepted", "")
+	return p.result(p.converge(ctx))
+}
+
+func (p *pass) result(err error) (reconcile.Result, error) {
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if p.requeue == 0 && p.watch.ReconcilePeriod > 0 {
+		p.requeue = wait.Jitter(p.watch.ReconcilePeriod, periodJitter)
+	}
+	return reconcile.Result{RequeueAfter: p.requeue}, nil
+}
+
+func (p *pass) ensureFinalizer(ctx context.Context) error {
+	if controllerutil.ContainsFinalizer(p.cr, Finalizer) || controllerutil.ContainsFinalizer(p.cr, LegacyFinalizer) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(p.cr.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	controllerutil.AddFinalizer(p.cr, Finalizer)
+	if err := p.client.Patch(ctx, p.cr, patch); err != nil {
+		return fmt.Errorf("add finalizer: %w", err)
+	}
+	return nil
+}
+
+// finalize uninstalls the release and lets the resource go.
+func (p *pass) finalize(ctx context.Context) error {
+	if !controllerutil.ContainsFinalizer(p.cr, Finalizer) && !controllerutil.ContainsFinalizer(p.cr, LegacyFinalizer) {
+		return nil
+	}
+	actions, err := p.actions.For(ctx, p.cr)
+	if err != nil {
+		return err
+	}
+	if err := p.uninstall(actions); err != nil {
+		p.set(status.ReleaseFailed, metav1.ConditionTrue, "UninstallError", err.Error())
+		p.event(corev1.EventTypeWarning, "UninstallFailed", "Uninstall", err.Error())
+		return err
+	}
+	patch := client.MergeFromWithOptions(p.cr.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	controllerutil.RemoveFinalizer(p.cr, Finalizer)
+	controllerutil.RemoveFinalizer(p.cr, LegacyFinalizer)
+	if err := client.IgnoreNotFound(p.client.Patch(ctx, p.cr, patch)); err != nil {
+		return fmt.Errorf("remove finalizer: %w", err)
+	}
+	p.log.Info("uninstalled")
+	p.memos.forget(client.ObjectKeyFromObject(p.cr))
+	return nil
+}
+
+func (p *pass) set(conditionType string, s metav1.ConditionStatus, reason, message string) {
+	p.status.Set(p.cr.GetGeneration(), conditionType, s, reason, message)
+}
+
+func (p *pass) event(eventType, reason, what, note string) {
+	const maxNote = 1000 // the events API allows 1024 bytes
+	if len(note) > maxNote {
+		note = note[:maxNote] + "..."
+	}
+	p.recorder.Eventf(p.cr, nil, eventType, reason, what, "%s", note)
+}

@@ -1,0 +1,159 @@
+// Package dependents watches the objects that releases consist of, as metadata only and only those
+// that carry an owner mark, and maps their events to the custom resource they belong to.
+package dependents
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/operator-framework/operator-lib/handler"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	ctrlhandler "sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+)
+
+var secretGVK = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+
+// NewCache returns the cache of dependents: metadata of objects with an owner mark in the given
+// namespaces (all when there are none), without managed fields. It is to be added to the manager.
+func NewCache(cfg *rest.Config, opts cache.Options) (cache.Cache, error) {
+	marked, err := labels.NewRequirement(inventory.OwnerUIDLabel, selection.Exists, nil)
+	if err != nil {
+		return nil, fmt.Errorf("select dependents: %w", err)
+	}
+	opts.DefaultLabelSelector = labels.NewSelector().Add(*marked)
+	opts.DefaultTransform = cache.TransformStripManagedFields()
+	c, err := cache.New(cfg, opts)
+	if err != nil {
+		return nil, fmt.Errorf("create cache of dependents: %w", err)
+	}
+	return c, nil
+}
+
+// Watcher knows the dependents of one kind of custom resource.
+type Watcher struct {
+	cache      cache.Cache
+	controller controller.Controller
+	owner      schema.GroupVersionKind
+	events     bool
+
+	mu      sync.Mutex
+	watched map[schema.GroupVersionKind]bool
+}
+
+// NewWatcher returns a Watcher for custom resources of kind owner. With events false dependents are cached but
+// don't trigger reconciles (watchDependentResources: false).
+func NewWatcher(c cache.Cache, ctrl controller.Controller, owner schema.GroupVersionKind, events bool) *Watcher {
+	return &Watcher{cache: c, controller: ctrl, owner: owner, events: events, watched: map[schema.GroupVersionKind]bool{}}
+}
+
+// Ensure starts watching the kinds of refs that are not watched yet and returns when they are in
+// the cache.
+func (w *Watcher) Ensure(ctx context.Context, refs []inventory.Ref) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ref := range refs {
+		if w.watched[ref.GroupVersionKind] {
+			continue
+		}
+		if err := w.watch(ctx, ref.GroupVersionKind); err != nil {
+			return fmt.Errorf("watch %s: %w", ref.Kind, err)
+		}
+		w.watched[ref.GroupVersionKind] = true
+	}
+	return nil
+}
+
+func (w *Watcher) watch(ctx context.Context, gvk schema.GroupVersionKind) error {
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(gvk)
+	if w.events {
+		src := source.Kind[client.Object](w.cache, obj, ctrlhandler.EnqueueRequestsFromMapFunc(w.requests), changed())
+		if err := w.controller.Watch(src); err != nil {
+			return err
+		}
+	}
+	_, err := w.cache.GetInformer(ctx, obj) // waits for the first list
+	return err
+}
+
+// requests finds the custom resource that an object belongs to: by its controlling owner
+// reference, else by the operator-sdk's owner annotations.
+func (w *Watcher) requests(_ context.Context, obj client.Object) []reconcile.Request {
+	if c := metav1.GetControllerOf(obj); c != nil {
+		gv, err := schema.ParseGroupVersion(c.APIVersion)
+		if err != nil || gv.Group != w.owner.Group || c.Kind != w.owner.Kind {
+			return nil
+		}
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: obj.GetNamespace(), Name: c.Name}}}
+	}
+	if obj.GetAnnotations()[handler.TypeAnnotation] != w.owner.GroupKind().String() {
+		return nil
+	}
+	namespace, name, ok := strings.Cut(obj.GetAnnotations()[handler.NamespacedNameAnnotation], "/")
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
+}
+
+// changed passes what may be drift: deletions and changes of what a chart can render. What a
+// reconcile created itself is verified already.
+func changed() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, okBefore := e.ObjectOld.(*metav1.PartialObjectMetadata)
+			after, okAfter := e.ObjectNew.(*metav1.PartialObjectMetadata)
+			return !okBefore || !okAfter || inventory.Fingerprint(before) != inventory.Fingerprint(after)
+		},
+	}
+}
+
+// Get returns the cached metadata of a dependent; false when it is not there (or has lost its
+// owner mark, which is drift as well).
+func (w *Watcher) Get(ctx context.Context, ref inventory.Ref) (*metav1.PartialObjectMetadata, bool) {
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(ref.GroupVersionKind)
+	if err := w.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, obj); err != nil {
+		return nil, false
+	}
+	return obj, true
+}
+
+// ReleaseMark identifies the stored revisions of a custom resource's release: it changes with
+// every write to one of the release Secrets.
+func (w *Watcher) ReleaseMark(ctx context.Context, namespace string, owner types.UID) (string, error) {
+	if err := w.Ensure(ctx, []inventory.Ref{{GroupVersionKind: secretGVK}}); err != nil {
+		return "", err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "SecretList"})
+	err := w.cache.List(ctx, list, client.InNamespace(namespace),
+		client.MatchingLabels{inventory.OwnerUIDLabel: string(owner), "owner": "helm"})
+	if err != nil {
+		return "", fmt.Errorf("list release Secrets: %w", err)
+	}
+	marks := make([]string, 0, len(list.Items))
+	for _, s := range list.Items {
+		marks = append(marks, s.Name+"@"+s.ResourceVersion)
+	}
+	slices.Sort(marks)
+	return strings.Join(marks, " "), nil
+}

@@ -1,0 +1,191 @@
+// Package references watches the objects that custom resources name (Secrets, ConfigMaps and what
+// else a mapper asks for), as metadata only, and hashes their content when it changed.
+package references
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+)
+
+// Tracker answers a mapper's questions about referenced objects and reconciles the custom
+// resources that name an object when it changes.
+type Tracker struct {
+	cache      cache.Cache
+	live       client.Reader
+	controller controller.Controller
+
+	mu      sync.Mutex
+	watched map[schema.GroupVersionKind]bool
+	users   map[key]map[types.NamespacedName]bool // referenced object -> custom resources
+	uses    map[types.NamespacedName][]key
+	hashes  map[key]hashed
+}
+
+type key struct {
+	gvk       schema.GroupVersionKind
+	namespace string
+	name      string
+}
+
+type hashed struct {
+	version string // UID and resourceVersion that the hash was taken of
+	hash    string
+}
+
+var _ mapper.Cluster = (*Tracker)(nil)
+
+// NewTracker reads metadata from c and content from live.
+func NewTracker(c cache.Cache, live client.Reader, ctrl controller.Controller) *Tracker {
+	return &Tracker{
+		cache: c, live: live, controller: ctrl,
+		watched: map[schema.GroupVersionKind]bool{},
+		users:   map[key]map[types.NamespacedName]bool{},
+		uses:    map[types.NamespacedName][]key{},
+		hashes:  map[key]hashed{},
+	}
+}
+
+// Register records which objects cr names, before they are read, so that no change in between is
+// missed. It replaces what was recorded for cr; no references forget it.
+func (t *Tracker) Register(ctx context.Context, cr types.NamespacedName, refs []mapper.Reference) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.uses[cr] {
+		delete(t.users[k], cr)
+		if len(t.users[k]) == 0 {
+			delete(t.users, k)
+			delete(t.hashes, k)
+		}
+	}
+	delete(t.uses, cr)
+	for _, ref := range refs {
+		if err := t.watch(ctx, ref.GroupVersionKind); err != nil {
+			return fmt.Errorf("watch %s: %w", ref.Kind, err)
+		}
+		k := key{gvk: ref.GroupVersionKind, namespace: cr.Namespace, name: ref.Name}
+		if t.users[k] == nil {
+			t.users[k] = map[types.NamespacedName]bool{}
+		}
+		t.users[k][cr] = true
+		t.uses[cr] = append(t.uses[cr], k)
+	}
+	return nil
+}
+
+func (t *Tracker) watch(ctx context.Context, gvk schema.GroupVersionKind) error {
+	if t.watched[gvk] {
+		return nil
+	}
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(gvk)
+	src := source.Kind[client.Object](t.cache, obj, handler.EnqueueRequestsFromMapFunc(
+		func(_ context.Context, o client.Object) []reconcile.Request {
+			return t.requests(key{gvk: gvk, namespace: o.GetNamespace(), name: o.GetName()})
+		}), predicate.ResourceVersionChangedPredicate{})
+	if err := t.controller.Watch(src); err != nil {
+		return err
+	}
+	if _, err := t.cache.GetInformer(ctx, obj); err != nil { // waits for the first list
+		return err
+	}
+	t.watched[gvk] = true
+	return nil
+}
+
+func (t *Tracker) requests(k key) []reconcile.Request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]reconcile.Request, 0, len(t.users[k]))
+	for cr := range t.users[k] {
+		out = append(out, reconcile.Request{NamespacedName: cr})
+	}
+	return out
+}
+
+// ContentHash implements mapper.Cluster. The object is read only when its resourceVersion is new.
+func (t *Tracker) ContentHash(ctx context.Context, ref mapper.Reference, namespace string) (string, bool, error) {
+	m, found, err := t.metadata(ctx, ref, namespace)
+	if err != nil {
+		return "", false, err
+	}
+	k := key{gvk: ref.GroupVersionKind, namespace: namespace, name: ref.Name}
+	t.mu.Lock()
+	memo, ok := t.hashes[k]
+	t.mu.Unlock()
+	if found && ok && memo.version == versionOf(m) {
+		return memo.hash, true, nil
+	}
+	// Not in the cache is not the same as not there: it may have been created just now.
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(ref.GroupVersionKind)
+	if err := t.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, u); err != nil {
+		if apierrors.IsNotFound(err) {
+			return "", false, nil
+		}
+		return "", false, fmt.Errorf("read %s %s: %w", ref.Kind, ref.Name, err)
+	}
+	hash, err := contentHash(u)
+	if err != nil {
+		return "", false, err
+	}
+	t.mu.Lock()
+	t.hashes[k] = hashed{version: versionOf(u), hash: hash}
+	t.mu.Unlock()
+	return hash, true, nil
+}
+
+func versionOf(o metav1.Object) string { return string(o.GetUID()) + "/" + o.GetResourceVersion() }
+
+// contentHash covers data and binaryData, not metadata: a label on a Secret rolls no pod.
+func contentHash(u *unstructured.Unstructured) (string, error) {
+	data, err := json.Marshal([]any{u.Object["data"], u.Object["binaryData"]})
+	if err != nil {
+		return "", fmt.Errorf("hash %s %s: %w", u.GetKind(), u.GetName(), err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// Owner implements mapper.Cluster.
+func (t *Tracker) Owner(ctx context.Context, ref mapper.Reference, namespace string) (string, bool, error) {
+	m, found, err := t.metadata(ctx, ref, namespace)
+	if err != nil || !found {
+		return "", false, err
+	}
+	if c := metav1.GetControllerOf(m); c != nil {
+		return string(c.UID), true, nil
+	}
+	return "", true, nil
+}
+
+func (t *Tracker) metadata(ctx context.Context, ref mapper.Reference, namespace string) (*metav1.PartialObjectMetadata, bool, error) {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(ref.GroupVersionKind)
+	err := t.cache.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, m)
+	if apierrors.IsNotFound(err) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("look up %s %s: %w", ref.Kind, ref.Name, err)
+	}
+	return m, true, nil
+}

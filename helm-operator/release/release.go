@@ -1,0 +1,128 @@
+// Package release reads what Helm's storage knows of a release and computes the digest that tells
+// whether a release was made from the inputs of today.
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chartutil"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+)
+
+// DigestLabel on a release (and so on its Secret) holds the digest of the inputs that the
+// release was rendered from.
+const DigestLabel = "helm.sdk.operatorframework.io/inputs-digest"
+
+// Revision is what matters of one stored revision.
+type Revision struct {
+	Version     int
+	Status      helmrelease.Status
+	Digest      string
+	Chart       string
+	Time        time.Time
+	Description string
+}
+
+// History of a release, newest revision first; empty when there is none.
+type History []Revision
+
+// Read loads the history of a release together with Helm's own records in the same order.
+func Read(s *storage.Storage, name string) (History, []*helmrelease.Release, error) {
+	rels, err := s.History(name)
+	if err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
+		return nil, nil, fmt.Errorf("read release history: %w", err)
+	}
+	slices.SortFunc(rels, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	h := make(History, 0, len(rels))
+	for _, r := range rels {
+		h = append(h, revisionOf(r))
+	}
+	return h, rels, nil
+}
+
+func revisionOf(r *helmrelease.Release) Revision {
+	rev := Revision{Version: r.Version, Digest: r.Labels[DigestLabel]}
+	if r.Info != nil {
+		rev.Status, rev.Time, rev.Description = r.Info.Status, r.Info.LastDeployed.Time, r.Info.Description
+	}
+	if r.Chart != nil && r.Chart.Metadata != nil {
+		rev.Chart = r.Chart.Metadata.Name
+	}
+	return rev
+}
+
+// Deployed returns the newest revision in status deployed.
+func (h History) Deployed() (Revision, bool) {
+	for _, r := range h {
+		if r.Status == helmrelease.StatusDeployed {
+			return r, true
+		}
+	}
+	return Revision{}, false
+}
+
+// FailedAttempts counts the revisions that failed with the given inputs since the last success
+// with them, and tells when the newest of them was made.
+func (h History) FailedAttempts(digest string) (count int, last time.Time) {
+	for _, r := range h {
+		if r.Digest != digest {
+			continue
+		}
+		if r.Status != helmrelease.StatusFailed {
+			break
+		}
+		count++
+		if r.Time.After(last) {
+			last = r.Time
+		}
+	}
+	return count, last
+}
+
+// Inputs are all that a rendered release depends on.
+type Inputs struct {
+	ChartDigest  string
+	Values       chartutil.Values
+	Capabilities *chartutil.Capabilities
+}
+
+// Digest returns 32 hexadecimal characters (a label value allows 63).
+func (in Inputs) Digest() (string, error) {
+	versions := slices.Sorted(slices.Values(in.Capabilities.APIVersions))
+	data, err := json.Marshal([]any{in.ChartDigest, in.Values, in.Capabilities.KubeVersion.String(), versions})
+	if err != nil {
+		return "", fmt.Errorf("digest of release inputs: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// Unlock marks a revision that an earlier process left pending (or uninstalling) as failed, so
+// that Helm accepts the next action. It is to be called only by the one that holds the lease.
+func Unlock(s *storage.Storage, rel *helmrelease.Release) error {
+	was := rel.Info.Status
+	delete(rel.Labels, DigestLabel) // an interruption is no failure of these inputs
+	rel.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("interrupted while %s, unlocked by the operator", was))
+	if err := s.Update(rel); err != nil {
+		return fmt.Errorf("unlock revision %d (%s): %w", rel.Version, was, err)
+	}
+	return nil
+}
+
+// Supersede marks a revision as superseded: of two revisions that claim to be deployed after a
+// crash only the newest is.
+func Supersede(s *storage.Storage, rel *helmrelease.Release) error {
+	rel.SetStatus(helmrelease.StatusSuperseded, "superseded by a newer deployed revision")
+	if err := s.Update(rel); err != nil {
+		return fmt.Errorf("supersede revision %d: %w", rel.Version, err)
+	}
+	return nil
+}

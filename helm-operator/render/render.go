@@ -1,0 +1,103 @@
+// Package render turns a chart and values into a manifest without touching the cluster, exactly as
+// Helm's install and upgrade actions would.
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/postrender"
+	"helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	"k8s.io/client-go/rest"
+)
+
+// ErrKubeVersion says that the chart does not support the cluster's Kubernetes version.
+var ErrKubeVersion = errors.New("chart does not support this Kubernetes version")
+
+// Request is everything a render depends on.
+type Request struct {
+	// Chart is a private copy: rendering edits it.
+	Chart *chart.Chart
+	// Values are the user's values; the chart's defaults are merged below them.
+	Values chartutil.Values
+	// Release gives .Release to templates.
+	Release chartutil.ReleaseOptions
+	// Capabilities give .Capabilities to templates.
+	Capabilities *chartutil.Capabilities
+	// PostRenderer may be nil.
+	PostRenderer postrender.PostRenderer
+	// Lookup is the cluster that template function lookup reads; nil makes it find nothing.
+	Lookup *rest.Config
+}
+
+// Result is a rendered chart.
+type Result struct {
+	// Manifest is a YAML stream in install order.
+	Manifest string
+	// Hooks are the chart's hooks in execution order.
+	Hooks []*release.Hook
+}
+
+// Render renders the request. Errors are of the chart and its values: repeating it gives the same.
+func Render(req Request) (Result, error) {
+	if v := req.Chart.Metadata.KubeVersion; v != "" && !chartutil.IsCompatibleRange(v, req.Capabilities.KubeVersion.String()) {
+		return Result{}, fmt.Errorf("%w: chart requires %s, the cluster is %s", ErrKubeVersion, v, req.Capabilities.KubeVersion.String())
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(req.Chart, req.Values); err != nil {
+		return Result{}, fmt.Errorf("process chart dependencies: %w", err)
+	}
+	top, err := chartutil.ToRenderValues(req.Chart, req.Values, req.Release, req.Capabilities)
+	if err != nil {
+		return Result{}, fmt.Errorf("compute values: %w", err)
+	}
+	files, err := engineFor(req).Render(req.Chart, top)
+	if err != nil {
+		return Result{}, templateError(err)
+	}
+	for name := range files {
+		if path.Base(name) == "NOTES.txt" {
+			delete(files, name)
+		}
+	}
+	hooks, manifests, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
+	if err != nil {
+		return Result{}, fmt.Errorf("sort manifests: %w", err)
+	}
+	out := &bytes.Buffer{}
+	for _, m := range manifests {
+		fmt.Fprintf(out, "---\n# Source: %s\n%s\n", m.Name, m.Content)
+	}
+	if req.PostRenderer != nil {
+		if out, err = req.PostRenderer.Run(out); err != nil {
+			return Result{}, fmt.Errorf("post-render: %w", err)
+		}
+	}
+	return Result{Manifest: out.String(), Hooks: hooks}, nil
+}
+
+func engineFor(req Request) engine.Engine {
+	if req.Lookup != nil {
+		return engine.New(req.Lookup)
+	}
+	return engine.Engine{}
+}
+
+// templateError keeps of a template's own `fail` message what its author wrote: Helm wraps it in
+// the position of every include on the way.
+func templateError(err error) error {
+	const marker = "error calling fail: "
+	if i := strings.LastIndex(err.Error(), marker); i >= 0 {
+		return fmt.Errorf("%w: %s", ErrRefused, err.Error()[i+len(marker):])
+	}
+	return fmt.Errorf("render templates: %w", err)
+}
+
+// ErrRefused says that the chart itself refused the values (template function fail or required).
+var ErrRefused = errors.New("chart refuses the values")
