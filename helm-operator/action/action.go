@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/apply"
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
 )
@@ -80,8 +81,16 @@ func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*
 // Capabilities returns what templates may know of the API server.
 func (f *Factory) Capabilities() (*chartutil.Capabilities, error) { return f.capabilities.Get() }
 
+// Options are how objects are written.
+type Options struct {
+	// Intruders replace apply.DefaultIntruders unless nil.
+	Intruders []string
+	// Ignored are fields left as they are once an object exists.
+	Ignored drift.Rules
+}
+
 // For returns a client for one reconcile of cr.
-func (f *Factory) For(ctx context.Context, cr *unstructured.Unstructured) (*Client, error) {
+func (f *Factory) For(ctx context.Context, cr *unstructured.Unstructured, o Options) (*Client, error) {
 	inner, err := f.getter.ActionClientFor(ctx, cr)
 	if err != nil {
 		return nil, fmt.Errorf("create Helm client: %w", err)
@@ -89,6 +98,10 @@ func (f *Factory) For(ctx context.Context, cr *unstructured.Unstructured) (*Clie
 	applier, ok := inner.Config().KubeClient.(*apply.Client)
 	if !ok {
 		return nil, fmt.Errorf("create Helm client: unexpected Kubernetes client %T", inner.Config().KubeClient)
+	}
+	applier.Ignored = o.Ignored
+	if o.Intruders != nil {
+		applier.Intruders = o.Intruders
 	}
 	return &Client{inner: inner, apply: applier, cr: cr}, nil
 }

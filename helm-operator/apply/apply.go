@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/operator-framework/operator-lib/handler"
 	"helm.sh/helm/v3/pkg/kube"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 )
 
@@ -129,6 +132,9 @@ func ownershipOf(u *unstructured.Unstructured, uid types.UID) ownership {
 type writer struct {
 	owner  Owner
 	dryRun bool
+	// intruders are patterns of field managers whose additions are removed.
+	intruders []string
+	ignored   drift.Rules
 }
 
 // apply brings the object of info to the state in info.Object. known says that a former manifest
@@ -153,6 +159,7 @@ func (w writer) apply(info *resource.Info, known bool) (Change, error) {
 		}
 		// Another object of the same name may take its place between read and write.
 		desired.SetUID(live.GetUID())
+		w.ignored.KeepLive(desired, live)
 		if err := w.handOverReplicas(info, desired, live); err != nil {
 			return change, err
 		}
@@ -161,12 +168,28 @@ func (w writer) apply(info *resource.Info, known bool) (Change, error) {
 	if err != nil {
 		return change, err
 	}
+	if w.dryRun {
+		return change, nil
+	}
+	var removed []string
+	if live != nil {
+		if result, removed, err = w.removeSurplus(info, result); err != nil {
+			return change, err
+		}
+	}
 	change.Live = metadataOf(result)
 	change.Verb, change.Paths = compare(live, result)
-	if !w.dryRun {
-		return change, info.Refresh(result, true)
+	if len(removed) > 0 {
+		change.Paths = append(without(change.Paths, removed), removed...)
 	}
-	return change, nil
+	return change, info.Refresh(result, true)
+}
+
+// without drops the paths that only tell that a list got shorter by one of removed.
+func without(paths, removed []string) []string {
+	return slices.DeleteFunc(paths, func(p string) bool {
+		return slices.ContainsFunc(removed, func(r string) bool { return strings.HasPrefix(r, p) })
+	})
 }
 
 func compare(live, result *unstructured.Unstructured) (Verb, []string) {

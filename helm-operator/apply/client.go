@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 )
 
@@ -20,6 +21,10 @@ import (
 type Client struct {
 	*kube.Client
 	owner Owner
+	// Intruders are patterns of field managers whose additions to objects are removed.
+	Intruders []string
+	// Ignored are fields that are left as they are once an object exists.
+	Ignored drift.Rules
 	// marks remembers, for each object built, the label and annotations that Helm's actions
 	// overwrite with their own, so that what is applied is what the chart rendered.
 	marks map[inventory.Ref]marks
@@ -36,7 +41,7 @@ var (
 
 // NewClient wraps Helm's client for the objects of owner.
 func NewClient(inner *kube.Client, owner Owner) *Client {
-	return &Client{Client: inner, owner: owner, marks: map[inventory.Ref]marks{}}
+	return &Client{Client: inner, owner: owner, Intruders: DefaultIntruders, marks: map[inventory.Ref]marks{}}
 }
 
 // marks are the pieces of metadata that Helm's actions set on every object
@@ -214,7 +219,9 @@ func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, err
 	return res, nil
 }
 
-func (c *Client) writer(dryRun bool) writer { return writer{owner: c.owner, dryRun: dryRun} }
+func (c *Client) writer(dryRun bool) writer {
+	return writer{owner: c.owner, dryRun: dryRun, intruders: c.Intruders, ignored: c.Ignored}
+}
 
 // unmarked undoes what Helm's actions wrote into the object's metadata.
 func (c *Client) unmarked(info *resource.Info) *resource.Info {

@@ -53,7 +53,7 @@ func (p *pass) converge(ctx context.Context) error {
 	if err != nil || settled {
 		return err
 	}
-	actions, err := p.actions.For(ctx, p.cr)
+	actions, err := p.helm(ctx)
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (p *pass) keep(ctx context.Context) error {
 	if p.memo.inventory != nil && len(p.suspects(ctx)) == 0 {
 		return nil
 	}
-	actions, err := p.actions.For(ctx, p.cr)
+	actions, err := p.helm(ctx)
 	if err != nil {
 		return err
 	}

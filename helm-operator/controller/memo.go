@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/status"
 )
 
 // memo is what a Reconciler remembers of one custom resource between reconciles. Losing it costs
@@ -25,6 +26,8 @@ type memo struct {
 	verified  map[inventory.Ref]string
 	failure   failure
 	warned    map[string]bool
+	// status as it was written last, nil before the first look.
+	status *status.Status
 }
 
 // failure counts attempts that were refused before they left a revision behind.

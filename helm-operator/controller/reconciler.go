@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,6 +26,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
 	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
@@ -38,6 +40,9 @@ const (
 	// LegacyFinalizer is what older operators (and helm-operator-plugins) set; it is honoured and
 	// removed with ours.
 	LegacyFinalizer = "uninstall-helm-release"
+	// IgnoreDriftAnnotation on a custom resource adds to the watch's ignoreDrift rules:
+	// "StatefulSet:/spec/replicas,Service:/spec/type".
+	IgnoreDriftAnnotation = "helm.sdk.operatorframework.io/ignore-drift"
 	// periodJitter spreads the periodic reconciles of many resources.
 	periodJitter = 0.1
 	// statusTimeout bounds the final status write, which runs even when the reconcile was
@@ -87,17 +92,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 	if !r.watch.Selector.Matches(labelsOf(cr)) {
 		return reconcile.Result{}, nil
 	}
-	before, err := status.Read(cr)
+	p, err := r.newPass(ctx, cr)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	p := &pass{Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: r.memos.get(req.NamespacedName, cr.GetUID()), status: before.Copy()}
-	defer func() {
-		// A cancelled reconcile still tells what it did.
-		writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
-		defer cancel()
-		err = errors.Join(err, status.Write(writeCtx, r.client, cr, before, p.status))
-	}()
+	defer func() { err = errors.Join(err, p.writeStatus(ctx)) }()
 	if !cr.GetDeletionTimestamp().IsZero() {
 		return p.result(p.finalize(ctx))
 	}
@@ -106,6 +105,33 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 	}
 	p.set(status.Initialized, metav1.ConditionTrue, "Accepted", "")
 	return p.result(p.converge(ctx))
+}
+
+// newPass starts from the status that was written last. The cache may not show it yet, and applying
+// an older one would take back what has been told since.
+func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured) (*pass, error) {
+	m := r.memos.get(client.ObjectKeyFromObject(cr), cr.GetUID())
+	if m.status == nil {
+		found, err := status.Read(cr)
+		if err != nil {
+			return nil, err
+		}
+		m.status = &found
+	}
+	return &pass{Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy()}, nil
+}
+
+// writeStatus is the one status write of a reconcile. A cancelled reconcile still tells what it
+// did.
+func (p *pass) writeStatus(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+	defer cancel()
+	if err := status.Write(ctx, p.client, p.cr, *p.memo.status, p.status); err != nil {
+		return err
+	}
+	written := p.status.Copy()
+	p.memo.status = &written
+	return nil
 }
 
 func (p *pass) result(err error) (reconcile.Result, error) {
@@ -135,7 +161,7 @@ func (p *pass) finalize(ctx context.Context) error {
 	if !controllerutil.ContainsFinalizer(p.cr, Finalizer) && !controllerutil.ContainsFinalizer(p.cr, LegacyFinalizer) {
 		return nil
 	}
-	actions, err := p.actions.For(ctx, p.cr)
+	actions, err := p.helm(ctx)
 	if err != nil {
 		return err
 	}
@@ -153,6 +179,16 @@ func (p *pass) finalize(ctx context.Context) error {
 	p.log.Info("uninstalled")
 	p.memos.forget(client.ObjectKeyFromObject(p.cr))
 	return nil
+}
+
+// helm returns a client for Helm's verbs with the drift rules of the watch and of the resource.
+func (p *pass) helm(ctx context.Context) (*action.Client, error) {
+	own, err := drift.Parse(p.cr.GetAnnotations()[IgnoreDriftAnnotation])
+	if err != nil {
+		p.warnOnce("InvalidAnnotation", fmt.Sprintf("annotation %s: %v", IgnoreDriftAnnotation, err))
+	}
+	rules := append(slices.Clone(p.watch.IgnoreDrift), own...)
+	return p.actions.For(ctx, p.cr, action.Options{Intruders: p.watch.DriftManagers, Ignored: rules})
 }
 
 func (p *pass) set(conditionType string, s metav1.ConditionStatus, reason, message string) {

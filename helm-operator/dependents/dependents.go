@@ -68,28 +68,35 @@ func NewWatcher(c cache.Cache, ctrl controller.Controller, owner schema.GroupVer
 func (w *Watcher) Ensure(ctx context.Context, refs []inventory.Ref) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var started []*metav1.PartialObjectMetadata
 	for _, ref := range refs {
 		if w.watched[ref.GroupVersionKind] {
 			continue
 		}
-		if err := w.watch(ctx, ref.GroupVersionKind); err != nil {
+		obj := &metav1.PartialObjectMetadata{}
+		obj.SetGroupVersionKind(ref.GroupVersionKind)
+		if err := w.start(ctx, obj); err != nil {
 			return fmt.Errorf("watch %s: %w", ref.Kind, err)
 		}
 		w.watched[ref.GroupVersionKind] = true
+		started = append(started, obj)
+	}
+	for _, obj := range started { // all lists are under way, so this waits for the slowest only
+		if _, err := w.cache.GetInformer(ctx, obj); err != nil {
+			return fmt.Errorf("watch %s: %w", obj.Kind, err)
+		}
 	}
 	return nil
 }
 
-func (w *Watcher) watch(ctx context.Context, gvk schema.GroupVersionKind) error {
-	obj := &metav1.PartialObjectMetadata{}
-	obj.SetGroupVersionKind(gvk)
+func (w *Watcher) start(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
 	if w.events {
-		src := source.Kind[client.Object](w.cache, obj, ctrlhandler.EnqueueRequestsFromMapFunc(w.requests), changed())
-		if err := w.controller.Watch(src); err != nil {
+		handle := ctrlhandler.EnqueueRequestsFromMapFunc(w.requests)
+		if err := w.controller.Watch(source.Kind[client.Object](w.cache, obj, handle, changed())); err != nil {
 			return err
 		}
 	}
-	_, err := w.cache.GetInformer(ctx, obj) // waits for the first list
+	_, err := w.cache.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
 	return err
 }
 

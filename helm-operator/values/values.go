@@ -6,6 +6,7 @@ package values
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -42,6 +43,9 @@ func ParseOverrides(in map[string]any, lookupEnv func(string) string) (*Override
 	}
 	out := &Overrides{}
 	for _, path := range slices.Sorted(maps.Keys(in)) {
+		if strings.TrimSpace(path) == "" {
+			return nil, errors.New("overrideValues: a path must not be empty")
+		}
 		value, err := expand(in[path], lookupEnv)
 		if err != nil {
 			return nil, fmt.Errorf("overrideValues %q: %w", path, err)
@@ -75,16 +79,19 @@ func expand(v any, lookupEnv func(string) string) (any, error) {
 	return typed(b.String())
 }
 
+// maxExact is the largest whole number that survives Helm's reading of values (as float64).
+const maxExact = 1 << 53
+
 // typed follows helm's --set for scalars (strvals.typedVal: numbers with leading zeros and
 // decimals stay strings, so that versions survive).
 func typed(s string) (any, error) {
 	trimmed := strings.TrimSpace(s)
 	switch {
-	case trimmed == "true":
+	case strings.EqualFold(trimmed, "true"):
 		return true, nil
-	case trimmed == "false":
+	case strings.EqualFold(trimmed, "false"):
 		return false, nil
-	case trimmed == "null":
+	case strings.EqualFold(trimmed, "null"):
 		return nil, nil
 	case strings.HasPrefix(trimmed, "[") || strings.HasPrefix(trimmed, "{"):
 		var v any
@@ -93,7 +100,8 @@ func typed(s string) (any, error) {
 		}
 		return v, nil
 	}
-	if n, err := strconv.ParseInt(trimmed, 10, 64); err == nil && (trimmed == "0" || trimmed[0] != '0') {
+	n, err := strconv.ParseInt(trimmed, 10, 64)
+	if err == nil && (trimmed == "0" || trimmed[0] != '0') && n <= maxExact && n >= -maxExact {
 		return n, nil
 	}
 	return s, nil
@@ -124,12 +132,12 @@ func (o *Overrides) Merge(spec, mapped map[string]any) (chartutil.Values, error)
 			return nil, fmt.Errorf("overrideValues %q: %w", a.path, err)
 		}
 	}
-	data, err := yaml.Marshal(merged)
+	data, err := json.Marshal(merged)
 	if err != nil {
 		return nil, fmt.Errorf("encode values: %w", err)
 	}
-	v, err := chartutil.ReadValues(data)
-	if err != nil {
+	v := chartutil.Values{}
+	if err := json.Unmarshal(data, &v); err != nil {
 		return nil, fmt.Errorf("decode values: %w", err)
 	}
 	return v, nil

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 )
 
 // DefaultMaxReleaseHistory is how many revisions of a release are kept, as in helm-operator-plugins.
@@ -41,6 +44,11 @@ type Watch struct {
 	DryRunOption DryRunOption
 	// MaxConcurrentReconciles of this kind; 0 means the program's default.
 	MaxConcurrentReconciles int
+	// IgnoreDrift are fields of rendered objects that are set once and left alone afterwards.
+	IgnoreDrift drift.Rules
+	// DriftManagers are patterns (path.Match) of the field managers whose additions to rendered
+	// objects are removed; absent means apply.DefaultIntruders, empty means nobody's.
+	DriftManagers []string
 	// MaxReleaseHistory is the number of revisions kept of each release; always at least 1.
 	MaxReleaseHistory int
 }
@@ -68,21 +76,23 @@ type entry struct {
 	DryRunOption            DryRunOption          `json:"dryRunOption,omitempty"`
 	MaxConcurrentReconciles *int                  `json:"maxConcurrentReconciles,omitempty"`
 	MaxReleaseHistory       *int                  `json:"maxReleaseHistory,omitempty"`
+	IgnoreDrift             drift.Rules           `json:"ignoreDrift,omitempty"`
+	DriftManagers           []string              `json:"driftManagers,omitempty"`
 }
 
-// Load reads the file at path. Errors name the entry by position and kind and list every fault.
-func Load(path string) ([]Watch, error) {
-	data, err := os.ReadFile(path)
+// Load reads the file. Errors name the entry by position and kind and list every fault.
+func Load(file string) ([]Watch, error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read watches: %w", err)
 	}
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := filepath.Abs(filepath.Dir(file))
 	if err != nil {
-		return nil, fmt.Errorf("read watches %s: %w", path, err)
+		return nil, fmt.Errorf("read watches %s: %w", file, err)
 	}
 	w, err := Parse(data, dir)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return w, nil
 }
@@ -126,6 +136,8 @@ func (e entry) watch(dir string) (Watch, error) {
 		Selector:                labels.Everything(),
 		DryRunOption:            DryRunClient,
 		MaxReleaseHistory:       DefaultMaxReleaseHistory,
+		IgnoreDrift:             e.IgnoreDrift,
+		DriftManagers:           e.DriftManagers,
 	}
 	var errs []error
 	for field, value := range map[string]string{"version": e.Version, "kind": e.Kind, "chart": e.Chart} {
@@ -168,6 +180,16 @@ func (e entry) readOptions(w *Watch) error {
 		w.DryRunOption = DryRunServer
 	default:
 		errs = append(errs, fmt.Errorf("dryRunOption must be client or server, is %q", e.DryRunOption))
+	}
+	for i, rule := range e.IgnoreDrift {
+		if err := rule.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("ignoreDrift[%d]: %w", i, err))
+		}
+	}
+	for i, pattern := range e.DriftManagers {
+		if _, err := path.Match(pattern, ""); err != nil {
+			errs = append(errs, fmt.Errorf("driftManagers[%d]: %q is no pattern: %w", i, pattern, err))
+		}
 	}
 	if e.Selector != nil {
 		s, err := metav1.LabelSelectorAsSelector(e.Selector)

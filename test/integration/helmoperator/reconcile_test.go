@@ -301,3 +301,68 @@ func TestIdleCostsNoRequest(t *testing.T) {
 	s.settled()
 	assert.Empty(t, requests.since(start), "three reconciles of an unchanged resource")
 }
+
+func TestWhatPeopleAddIsRemovedAndTheEventNamesIt(t *testing.T) {
+	s := newScenario(t)
+	s.create(demoKind, "padded", nil)
+	s.deployed(demoKind, "padded")
+	d := s.deployment("padded")
+	before := d.DeepCopy()
+	pod := &d.Spec.Template.Spec
+	pod.HostNetwork = true
+	pod.NodeSelector = map[string]string{"disk": "ssd"}
+	pod.Containers[0].Env = append(pod.Containers[0].Env, corev1.EnvVar{Name: "ROGUE", Value: "1"})
+	pod.Containers = append(pod.Containers, corev1.Container{Name: "rogue", Image: "registry.invalid/rogue:1"})
+	require.NoError(t, kube.Patch(s.ctx, d, client.StrategicMergeFrom(before), client.FieldOwner("kubectl-edit")))
+	s.eventually("the additions are gone", func() bool {
+		pod := s.deployment("padded").Spec.Template.Spec
+		return len(pod.Containers) == 1 && len(pod.Containers[0].Env) == 1 && !pod.HostNetwork && pod.NodeSelector == nil
+	})
+	s.eventually("an event names them", func() bool {
+		list := &eventsv1.EventList{}
+		require.NoError(t, kube.List(s.ctx, list, client.InNamespace(s.namespace)))
+		for _, e := range list.Items {
+			if e.Reason == "DriftCorrected" && strings.Contains(e.Note, `containers[name="rogue"]`) && strings.Contains(e.Note, "hostNetwork") {
+				return true
+			}
+		}
+		return false
+	})
+	s.settled()
+	assert.Equal(t, map[string]int{"deployed": 1}, s.revisions("padded"))
+}
+
+func TestARolloutRestartIsNoDrift(t *testing.T) {
+	s := newScenario(t)
+	s.create(demoKind, "restarted", nil)
+	s.deployed(demoKind, "restarted")
+	d := s.deployment("restarted")
+	before := d.DeepCopy()
+	d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+	require.NoError(t, kube.Patch(s.ctx, d, client.StrategicMergeFrom(before), client.FieldOwner("kubectl-rollout")))
+	s.settled()
+	assert.NotEmpty(t, s.deployment("restarted").Spec.Template.Annotations)
+}
+
+func TestIgnoredFieldsAreLeftAsTheyAre(t *testing.T) {
+	s := newScenario(t)
+	u := s.create(demoKind, "lenient", map[string]any{"replicas": int64(2)})
+	s.deployed(demoKind, "lenient")
+	before := u.DeepCopy()
+	u.SetAnnotations(map[string]string{"helm.sdk.operatorframework.io/ignore-drift": "Deployment:/spec/replicas,Deployment:/spec/template/spec/nodeSelector"})
+	require.NoError(t, kube.Patch(s.ctx, u, client.MergeFrom(before)))
+	d := s.deployment("lenient")
+	was := d.DeepCopy()
+	d.Spec.Replicas = new(int32(5))
+	d.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	d.Spec.Template.Spec.Containers[0].Image = "registry.invalid/rogue:1"
+	require.NoError(t, kube.Patch(s.ctx, d, client.StrategicMergeFrom(was), client.FieldOwner("kubectl-edit")))
+	s.eventually("the image, which is not ignored, is back", func() bool {
+		return s.deployment("lenient").Spec.Template.Spec.Containers[0].Image == "registry.invalid/demo:1"
+	})
+	s.setSpec(demoKind, "lenient", "greeting", "changed")
+	s.deployed(demoKind, "lenient")
+	d = s.deployment("lenient")
+	assert.EqualValues(t, 5, *d.Spec.Replicas)
+	assert.Equal(t, map[string]string{"disk": "ssd"}, d.Spec.Template.Spec.NodeSelector)
+}

@@ -1,0 +1,111 @@
+// Command helm-operator renders the charts that watches.yaml names for the custom resources that
+// it names, and keeps what they render right.
+package main
+
+import (
+	"fmt"
+	"io"
+	stdlog "log"
+	"os"
+
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
+	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
+	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper/datapowerservice"
+	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
+	"github.com/datapower-operator/datapower-operator/internal/program"
+)
+
+const name = "helm-operator"
+
+// mappers are the kinds whose charts need something from the cluster.
+var mappers = map[string]mapper.Mapper{
+	"DataPowerService." + v1beta3.GroupVersion.Group: datapowerservice.Mapper{},
+}
+
+func main() {
+	if err := run(os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, stderr io.Writer) error {
+	opts := program.NewOptions(name, program.Ports{Metrics: ":8443", Health: ":8081"})
+	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	flags.SetOutput(stderr)
+	opts.BindFlags(flags)
+	watchesFile := flags.String("watches-file", "watches.yaml", "which kinds are rendered by which charts")
+	if err := flags.Parse(args); err != nil {
+		if err == pflag.ErrHelp {
+			return nil
+		}
+		return err
+	}
+	if err := opts.ReadEnvironment(os.Getenv); err != nil {
+		return err
+	}
+	opts.SetLogger(stderr)
+	// Helm reports conflicts between values through the standard logger, with the values.
+	stdlog.SetOutput(io.Discard)
+
+	ws, err := watches.Load(*watchesFile)
+	if err != nil {
+		return err
+	}
+	mgr, err := newManager(opts, ws)
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctrl.SetupSignalHandler())
+}
+
+func newManager(opts *program.Options, ws []watches.Watch) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	opts.Cache.DefaultTransform = cache.TransformStripManagedFields()
+	mgr, err := program.NewManager(name, scheme, opts)
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := dependents.NewCache(mgr.GetConfig(), cache.Options{
+		Scheme: scheme, Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
+		DefaultNamespaces: program.CacheNamespaces(opts.Namespaces),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.Add(rendered); err != nil {
+		return nil, fmt.Errorf("add cache of dependents: %w", err)
+	}
+	dc, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
+	if err != nil {
+		return nil, fmt.Errorf("create discovery client: %w", err)
+	}
+	actions, err := action.NewFactory(mgr.GetConfig(), mgr.GetRESTMapper(), action.NewCapabilities(dc, clock.RealClock{}))
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range ws {
+		err := controller.Add(mgr, controller.Options{
+			Watch: w, Mapper: mappers[w.GroupKind().String()], Actions: actions, Dependents: rendered,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("watch %s: %w", w.Kind, err)
+		}
+	}
+	return mgr, nil
+}

@@ -1,0 +1,124 @@
+// Package datapowerservice maps what the chart of DataPowerService needs from the cluster: content
+// hashes of referenced Secrets and ConfigMaps, and whether the user made a DataPowerMonitor.
+package datapowerservice
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/datapower-operator/datapower-operator/api/datapower"
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
+	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+)
+
+// generatedLength of passphrases and passwords: 32 characters of 62 are 190 bits.
+const generatedLength = 32
+
+// ReasonReferenceNotFound is the condition reason for a missing Secret or ConfigMap.
+const ReasonReferenceNotFound = "ReferenceNotFound"
+
+// Mapper implements mapper.Mapper for DataPowerService.
+type Mapper struct{}
+
+var _ mapper.Mapper = Mapper{}
+
+var monitorGVK = v1beta2.GroupVersion.WithKind("DataPowerMonitor")
+
+// References implements mapper.Mapper.
+func (Mapper) References(cr *unstructured.Unstructured) ([]mapper.Reference, error) {
+	svc, err := decode(cr)
+	if err != nil {
+		return nil, err
+	}
+	refs := []mapper.Reference{{GroupVersionKind: monitorGVK, Name: svc.Name}}
+	for _, ref := range v1beta3.References(svc) {
+		refs = append(refs, reference(ref.Kind, ref.Name))
+	}
+	for _, g := range v1beta3.GeneratedSecrets(svc) {
+		refs = append(refs, reference("Secret", g.Name))
+	}
+	return refs, nil
+}
+
+// Generated implements mapper.Mapper.
+func (Mapper) Generated(cr *unstructured.Unstructured) ([]mapper.GeneratedSecret, error) {
+	svc, err := decode(cr)
+	if err != nil {
+		return nil, err
+	}
+	var out []mapper.GeneratedSecret
+	for _, g := range v1beta3.GeneratedSecrets(svc) {
+		out = append(out, mapper.GeneratedSecret{Name: g.Name, Key: g.Key, Length: generatedLength})
+	}
+	return out, nil
+}
+
+// Map implements mapper.Mapper. A missing reference holds the release: rendering without it would
+// roll running gateways into pods that can't start.
+func (Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster mapper.Cluster) (map[string]any, error) {
+	svc, err := decode(cr)
+	if err != nil {
+		return nil, err
+	}
+	hashes := map[string]map[string]any{"Secret": {}, "ConfigMap": {}}
+	var missing []string
+	for _, ref := range references(svc) {
+		hash, found, err := cluster.ContentHash(ctx, reference(ref.Kind, ref.Name), svc.Namespace)
+		switch {
+		case err != nil:
+			return nil, err
+		case found:
+			hashes[ref.Kind][ref.Name] = hash
+		case !ref.Optional:
+			missing = append(missing, fmt.Sprintf("%s %q not found (%s)", ref.Kind, ref.Name, ref.Path))
+		}
+	}
+	if len(missing) > 0 {
+		return nil, &mapper.HoldError{Reason: ReasonReferenceNotFound, Message: strings.Join(missing, "; ")}
+	}
+	external, err := hasOwnMonitor(ctx, svc, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"references": map[string]any{"secrets": hashes["Secret"], "configMaps": hashes["ConfigMap"]},
+		"monitor":    map[string]any{"external": external},
+	}, nil
+}
+
+// references are those the spec names and those the operator generates for it.
+func references(svc *v1beta3.DataPowerService) []v1beta3.Reference {
+	refs := v1beta3.References(svc)
+	for _, g := range v1beta3.GeneratedSecrets(svc) {
+		refs = append(refs, v1beta3.Reference{Kind: "Secret", Name: g.Name, Path: g.Path, Key: g.Key})
+	}
+	return refs
+}
+
+// hasOwnMonitor tells whether a DataPowerMonitor of the service's name exists that the service
+// does not own: the user's, to be left alone.
+func hasOwnMonitor(ctx context.Context, svc *v1beta3.DataPowerService, cluster mapper.Cluster) (bool, error) {
+	owner, found, err := cluster.Owner(ctx, mapper.Reference{GroupVersionKind: monitorGVK, Name: svc.Name}, svc.Namespace)
+	if err != nil {
+		return false, err
+	}
+	return found && owner != string(svc.UID), nil
+}
+
+func reference(kind, name string) mapper.Reference {
+	return mapper.Reference{GroupVersionKind: corev1.SchemeGroupVersion.WithKind(kind), Name: name}
+}
+
+func decode(cr *unstructured.Unstructured) (*v1beta3.DataPowerService, error) {
+	svc := &v1beta3.DataPowerService{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(cr.Object, svc); err != nil {
+		return nil, &mapper.HoldError{Reason: "InvalidResource", Message: fmt.Sprintf("%s cannot be read: %v", datapower.Group, err)}
+	}
+	return svc, nil
+}

@@ -1,0 +1,161 @@
+package program
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+)
+
+// FallbackNamespace holds the lease of a program that runs outside a cluster
+// and was told no other namespace.
+const FallbackNamespace = "datapower-system"
+
+// PodNamespaceVariable is the environment variable that carries the namespace
+// of the program's own pod (downward API).
+const PodNamespaceVariable = "POD_NAMESPACE"
+
+// Ports are a program's default bind addresses, each of the form host:port
+// with the host optional; "0" disables the server.
+type Ports struct {
+	// Metrics is where /metrics is served.
+	Metrics string
+	// Health is where /healthz and /readyz are served.
+	Health string
+}
+
+// Options is what a program can be told. Make it with [NewOptions]; flags and
+// environment overwrite the exported fields.
+type Options struct {
+	// Namespaces are the watched namespaces; empty means all.
+	Namespaces []string
+
+	// MetricsBindAddress is the address of the metrics server, "0" for none.
+	MetricsBindAddress string
+	// MetricsSecure serves metrics over TLS to callers that the API server
+	// authenticates (TokenReview) and authorises (SubjectAccessReview for GET
+	// on /metrics). False serves plain HTTP to anyone.
+	MetricsSecure bool
+	// MetricsCertDir holds tls.crt and tls.key of the metrics server. Empty
+	// means a self-signed certificate made at start.
+	MetricsCertDir string
+	// HealthProbeBindAddress is the address of /healthz and /readyz, "0" for none.
+	HealthProbeBindAddress string
+
+	// LeaderElect lets only one replica at a time reconcile.
+	LeaderElect bool
+	// LeaderElectionID is the name of the Lease.
+	LeaderElectionID string
+	// LeaderElectionNamespace is the namespace of the Lease. Empty means the
+	// pod's own, or [FallbackNamespace] outside a cluster.
+	LeaderElectionNamespace string
+	// LeaseDuration is how long followers wait for a silent leader.
+	LeaseDuration time.Duration
+	// RenewDeadline is how long the leader tries to renew before it gives up.
+	RenewDeadline time.Duration
+	// RetryPeriod is the time between two tries.
+	RetryPeriod time.Duration
+
+	// GracefulShutdownTimeout is how long running work may take to end after
+	// the program was asked to stop.
+	GracefulShutdownTimeout time.Duration
+
+	// RESTConfig says how to reach the API server; nil means --kubeconfig,
+	// KUBECONFIG, the in-cluster configuration or ~/.kube/config, in this order.
+	RESTConfig *rest.Config
+	// Cache is what the program adds to the manager's cache: selectors and
+	// transforms by kind. Its DefaultNamespaces are set from Namespaces.
+	Cache cache.Options
+	// Client is what the program adds to the manager's client.
+	Client client.Options
+
+	zap          zap.Options
+	logger       logr.Logger
+	podNamespace string
+}
+
+// NewOptions returns the defaults of the program called name. The Lease is
+// called "datapower-<name>"; the lease times are those of the Kubernetes
+// components (15 s, 10 s, 2 s).
+func NewOptions(name string, ports Ports) *Options {
+	return &Options{
+		MetricsBindAddress:      ports.Metrics,
+		MetricsSecure:           true,
+		HealthProbeBindAddress:  ports.Health,
+		LeaderElect:             true,
+		LeaderElectionID:        "datapower-" + name,
+		LeaseDuration:           15 * time.Second,
+		RenewDeadline:           10 * time.Second,
+		RetryPeriod:             2 * time.Second,
+		GracefulShutdownTimeout: 30 * time.Second,
+		zap:                     zap.Options{TimeEncoder: zapcore.RFC3339NanoTimeEncoder},
+		logger:                  logr.Discard(),
+	}
+}
+
+// BindFlags adds the shared flags to flags, with the present values of o as
+// their defaults. It includes --kubeconfig and the --zap-* flags of
+// controller-runtime.
+func (o *Options) BindFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress,
+		"Address of the metrics endpoint; 0 disables it.")
+	flags.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure,
+		"Serve metrics over TLS, to authenticated and authorised callers only.")
+	flags.StringVar(&o.MetricsCertDir, "metrics-cert-dir", o.MetricsCertDir,
+		"Directory with tls.crt and tls.key of the metrics endpoint; empty means self-signed.")
+	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress,
+		"Address of /healthz and /readyz; 0 disables them.")
+	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect,
+		"Reconcile only while holding the Lease, so that several replicas can run.")
+	flags.StringVar(&o.LeaderElectionID, "leader-election-id", o.LeaderElectionID,
+		"Name of the Lease.")
+	flags.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
+		"Namespace of the Lease; empty means the pod's own, or "+FallbackNamespace+" outside a cluster.")
+	flags.DurationVar(&o.LeaseDuration, "leader-election-lease-duration", o.LeaseDuration,
+		"How long followers wait for a silent leader.")
+	flags.DurationVar(&o.RenewDeadline, "leader-election-renew-deadline", o.RenewDeadline,
+		"How long the leader tries to renew the Lease before it gives up.")
+	flags.DurationVar(&o.RetryPeriod, "leader-election-retry-period", o.RetryPeriod,
+		"Time between two tries to get or renew the Lease.")
+	flags.DurationVar(&o.GracefulShutdownTimeout, "graceful-shutdown-timeout", o.GracefulShutdownTimeout,
+		"How long running work may take to end when the program stops.")
+
+	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
+	o.zap.BindFlags(goFlags)
+	config.RegisterFlags(goFlags)
+	flags.AddGoFlagSet(goFlags)
+}
+
+// ReadEnvironment takes the watched namespaces and the pod's namespace from
+// the environment that getenv reads (os.Getenv in a real program). It fails
+// with [ErrInvalidNamespace] when [WatchNamespaceVariable] is malformed.
+func (o *Options) ReadEnvironment(getenv func(string) string) error {
+	names, err := ParseNamespaces(getenv(WatchNamespaceVariable))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", WatchNamespaceVariable, err)
+	}
+	o.Namespaces = names
+	o.podNamespace = getenv(PodNamespaceVariable)
+	return nil
+}
+
+// SetLogger makes the logger that the --zap-* flags ask for (JSON at level
+// info unless told otherwise), writing to w, and installs it for the program,
+// controller-runtime and client-go. Call it once, after the flags are parsed.
+func (o *Options) SetLogger(w io.Writer) logr.Logger {
+	o.logger = zap.New(zap.UseFlagOptions(&o.zap), zap.WriteTo(w))
+	ctrl.SetLogger(o.logger)
+	klog.SetLogger(o.logger.WithName("client-go"))
+	return o.logger
+}
