@@ -21,6 +21,8 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+	clientcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,6 +30,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
+	operatorstorage "github.com/datapower-operator/datapower-operator/helm-operator/storage"
 )
 
 // RollbackForceAnnotation, as operator-sdk spells it, turns the forced rollback of a failed upgrade
@@ -45,7 +48,7 @@ type Factory struct {
 
 // NewFactory builds on helm-operator-plugins' action clients with server-side apply below them.
 func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*Factory, error) {
-	configs, err := helmclient.NewActionConfigGetter(cfg, mapper)
+	configs, err := helmclient.NewActionConfigGetter(cfg, mapper, helmclient.StorageDriverMapper(storageDriver))
 	if err != nil {
 		return nil, fmt.Errorf("create Helm configuration: %w", err)
 	}
@@ -76,6 +79,21 @@ func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*
 		return nil, fmt.Errorf("create Helm clients: %w", err)
 	}
 	return &Factory{getter: getter, capabilities: caps}, nil
+}
+
+// storageDriver keeps the releases of obj in its namespace, marked as its own.
+func storageDriver(_ context.Context, obj client.Object, cfg *rest.Config) (driver.Driver, error) {
+	cr, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("unexpected object %T", obj)
+	}
+	core, err := clientcorev1.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("create client for release storage: %w", err)
+	}
+	owner := apply.OwnerOf(cr)
+	labels := map[string]string{inventory.OwnerUIDLabel: string(owner.UID)}
+	return operatorstorage.NewDriver(core.Secrets(cr.GetNamespace()), labels, owner.Reference(), operatorstorage.DefaultPieceSize), nil
 }
 
 // Capabilities returns what templates may know of the API server.
@@ -126,7 +144,11 @@ func (a *applyingConfigs) ActionConfigFor(ctx context.Context, obj client.Object
 	if cfg.Capabilities, err = a.capabilities.Get(); err != nil {
 		return nil, err
 	}
-	cfg.KubeClient = apply.NewClient(inner, apply.OwnerOf(cr))
+	mapper, err := cfg.RESTClientGetter.ToRESTMapper()
+	if err != nil {
+		return nil, err
+	}
+	cfg.KubeClient = apply.NewClient(inner, mapper, apply.OwnerOf(cr))
 	return cfg, nil
 }
 
@@ -151,17 +173,17 @@ type Release struct {
 	MaxHistory int
 }
 
-func (r Release) labels(cr *unstructured.Unstructured) map[string]string {
-	return map[string]string{
-		release.DigestLabel:     r.Digest,
-		inventory.OwnerUIDLabel: string(cr.GetUID()),
-	}
+func (r Release) labels() map[string]string {
+	return map[string]string{release.DigestLabel: r.Digest}
 }
 
-// Install makes the first revision.
+// Install makes the first revision that is deployed. It also takes up an install that failed or
+// was interrupted, so that all of the chart's install hooks get their turn.
 func (c *Client) Install(r Release) (*helmrelease.Release, error) {
+	c.inner.Config().Releases.MaxHistory = r.MaxHistory
 	opts := []helmclient.InstallOption{func(i *helmaction.Install) error {
-		i.Labels = r.labels(c.cr)
+		i.Labels = r.labels()
+		i.Replace = true
 		return nil
 	}}
 	for _, a := range annotation.DefaultInstallAnnotations {
@@ -175,7 +197,7 @@ func (c *Client) Install(r Release) (*helmrelease.Release, error) {
 // Upgrade makes a further revision.
 func (c *Client) Upgrade(r Release) (*helmrelease.Release, error) {
 	opts := []helmclient.UpgradeOption{func(u *helmaction.Upgrade) error {
-		u.Labels = r.labels(c.cr)
+		u.Labels = r.labels()
 		u.MaxHistory = r.MaxHistory
 		return nil
 	}}
@@ -203,9 +225,13 @@ func (c *Client) Rollback(revision, maxHistory int) error {
 	return nil
 }
 
-// Uninstall deletes the release and its objects; a release that is gone is no error.
-func (c *Client) Uninstall() error {
-	var opts []helmclient.UninstallOption
+// Uninstall deletes the release's objects and, unless keepRecord, its records; a release that is
+// gone is no error. A release whose objects were deleted before only loses its records.
+func (c *Client) Uninstall(keepRecord bool) error {
+	opts := []helmclient.UninstallOption{func(u *helmaction.Uninstall) error {
+		u.KeepHistory = keepRecord
+		return nil
+	}}
 	for _, a := range annotation.DefaultUninstallAnnotations {
 		if v, ok := c.cr.GetAnnotations()[a.Name()]; ok {
 			opts = append(opts, a.UninstallOption(v))
@@ -240,9 +266,44 @@ func (c *Client) Inventory(manifest string) ([]inventory.Ref, error) {
 	}
 	refs := make([]inventory.Ref, 0, len(list))
 	for _, info := range list {
-		refs = append(refs, inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name})
+		refs = append(refs, refOf(info))
 	}
 	return refs, nil
+}
+
+// Delete removes those of the named objects that a manifest has and that are still the resource's.
+func (c *Client) Delete(manifest string, refs map[inventory.Ref]bool) error {
+	list, err := c.build(manifest)
+	if err != nil {
+		return err
+	}
+	var chosen kube.ResourceList
+	for _, info := range list {
+		if refs[refOf(info)] {
+			chosen = append(chosen, info)
+		}
+	}
+	_, errs := c.apply.Delete(chosen)
+	return errors.Join(errs...)
+}
+
+// Remaining counts the objects of a manifest that are still there and the resource's.
+func (c *Client) Remaining(ctx context.Context, manifest string) (int, error) {
+	list, err := c.build(manifest)
+	if err != nil {
+		return 0, err
+	}
+	return c.apply.Remaining(ctx, list)
+}
+
+// TolerateUnknownKinds makes the client pass over objects whose kind the API server does not know.
+func (c *Client) TolerateUnknownKinds() { c.apply.TolerateUnknownKinds = true }
+
+// SkipHooks makes the next action pass over hooks that an interrupted one has run already.
+func (c *Client) SkipHooks(done []*helmrelease.Hook) { c.apply.SkipHooks(done) }
+
+func refOf(info *resource.Info) inventory.Ref {
+	return inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name}
 }
 
 // Repair brings the named objects back to what the manifest says.
@@ -253,8 +314,7 @@ func (c *Client) Repair(manifest string, refs map[inventory.Ref]inventory.Findin
 	}
 	var chosen kube.ResourceList
 	for _, info := range list {
-		ref := inventory.Ref{GroupVersionKind: info.Mapping.GroupVersionKind, Namespace: info.Namespace, Name: info.Name}
-		if _, ok := refs[ref]; ok {
+		if _, ok := refs[refOf(info)]; ok {
 			chosen = append(chosen, info)
 		}
 	}

@@ -1,16 +1,22 @@
 package apply
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
+	"sigs.k8s.io/yaml"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
@@ -20,16 +26,50 @@ import (
 // merge. One Client serves one reconcile; it is not safe for concurrent use.
 type Client struct {
 	*kube.Client
-	owner Owner
+	owner  Owner
+	mapper meta.RESTMapper
 	// Intruders are patterns of field managers whose additions to objects are removed.
 	Intruders []string
 	// Ignored are fields that are left as they are once an object exists.
 	Ignored drift.Rules
+	// TolerateUnknownKinds makes Build leave out objects whose kind the API server does not know.
+	TolerateUnknownKinds bool
 	// marks remembers, for each object built, the label and annotations that Helm's actions
 	// overwrite with their own, so that what is applied is what the chart rendered.
 	marks map[inventory.Ref]marks
 	// Changes lists what this client wrote, in order.
 	Changes []Change
+	// done are the hooks that ran already.
+	done map[hookKey]bool
+}
+
+// hookKey identifies a hook within a release.
+type hookKey struct{ kind, name string }
+
+// SkipHooks makes the client pass over hooks that ran to their end in an interrupted action.
+func (c *Client) SkipHooks(hooks []*release.Hook) {
+	c.done = make(map[hookKey]bool, len(hooks))
+	for _, h := range hooks {
+		c.done[hookKey{h.Kind, h.Name}] = true
+	}
+}
+
+// withoutDone drops hooks that ran already.
+func (c *Client) withoutDone(resources kube.ResourceList) kube.ResourceList {
+	return resources.Filter(func(info *resource.Info) bool {
+		u, err := toUnstructured(info.Object)
+		isHook := err == nil && u.GetAnnotations()[release.HookAnnotation] != ""
+		return !isHook || !c.done[hookKey{info.Mapping.GroupVersionKind.Kind, info.Name}]
+	})
+}
+
+// WatchUntilReady implements kube.Interface; Helm calls it for hooks.
+func (c *Client) WatchUntilReady(resources kube.ResourceList, timeout time.Duration) error {
+	rest := c.withoutDone(resources)
+	if len(rest) == 0 {
+		return nil
+	}
+	return c.Client.WatchUntilReady(rest, timeout)
 }
 
 var (
@@ -40,8 +80,8 @@ var (
 )
 
 // NewClient wraps Helm's client for the objects of owner.
-func NewClient(inner *kube.Client, owner Owner) *Client {
-	return &Client{Client: inner, owner: owner, Intruders: DefaultIntruders, marks: map[inventory.Ref]marks{}}
+func NewClient(inner *kube.Client, mapper meta.RESTMapper, owner Owner) *Client {
+	return &Client{Client: inner, mapper: mapper, owner: owner, Intruders: DefaultIntruders, marks: map[inventory.Ref]marks{}}
 }
 
 // marks are the pieces of metadata that Helm's actions set on every object
@@ -97,6 +137,12 @@ func (c *Client) IsReachable() error { return nil }
 // Build implements kube.Interface. The API server validates what is applied, so the client never
 // downloads its schemas.
 func (c *Client) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
+	if c.TolerateUnknownKinds {
+		var err error
+		if reader, err = c.knownKinds(reader); err != nil {
+			return nil, err
+		}
+	}
 	list, err := c.Client.Build(reader, false)
 	if err != nil {
 		return nil, err
@@ -111,9 +157,40 @@ func (c *Client) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
 	return list, nil
 }
 
+// knownKinds drops the documents of a manifest whose kind can't be mapped.
+func (c *Client) knownKinds(reader io.Reader) (io.Reader, error) {
+	manifest, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	objects, err := inventory.Parse(string(manifest))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for _, u := range objects {
+		gvk := u.GroupVersionKind()
+		_, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		data, err := yaml.Marshal(u.Object)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s %s: %w", u.GetKind(), u.GetName(), err)
+		}
+		out.WriteString("---\n")
+		out.Write(data)
+	}
+	return &out, nil
+}
+
 // Create implements kube.Interface.
 func (c *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
-	return c.applyAll(nil, resources)
+	rest := c.withoutDone(resources)
+	if len(rest) == 0 && len(resources) > 0 {
+		return &kube.Result{}, nil
+	}
+	return c.applyAll(nil, rest)
 }
 
 // Update implements kube.Interface. force has no meaning here: apply always wins over other
@@ -162,6 +239,24 @@ func (c *Client) DeleteWithPropagationPolicy(resources kube.ResourceList, policy
 		res.Deleted = append(res.Deleted, info)
 	}
 	return res, errs
+}
+
+// Remaining counts the owner's objects among resources that still exist.
+func (c *Client) Remaining(ctx context.Context, resources kube.ResourceList) (int, error) {
+	count := 0
+	for _, info := range resources {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		live, err := getLive(info)
+		if err != nil {
+			return 0, err
+		}
+		if live != nil && ownershipOf(live, c.owner.UID) == ours && !kept(info) {
+			count++
+		}
+	}
+	return count, nil
 }
 
 // Preflight asks the API server to apply every object without storing anything, and returns what

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,12 +36,18 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	if err := actions.Preflight(want.manifest, known); err != nil {
 		return false, p.failed(want, verb, err)
 	}
+	if err := p.removeLeftovers(actions, want, have); err != nil {
+		return false, err
+	}
 	chrt, err := p.chart.Copy()
 	if err != nil {
 		return false, err
 	}
 	rel := action.Release{Chart: chrt, Values: copyValues(want.values), Digest: want.digest, MaxHistory: p.watch.MaxReleaseHistory}
-	if len(have.history) == 0 {
+	if len(have.records) > 0 {
+		actions.SkipHooks(release.FinishedHooks(have.records[0], want.digest))
+	}
+	if have.deployed == nil {
 		_, err = actions.Install(rel)
 	} else {
 		_, err = actions.Upgrade(rel)
@@ -52,6 +60,52 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	p.event(corev1.EventTypeNormal, verb+"Successful", verb, describe(actions.Changes(), "nothing to change"))
 	p.log.Info("deployed", "action", verb, "changes", apply.Describe(actions.Changes(), 20))
 	return true, nil
+}
+
+// removeLeftovers deletes objects that a failed or interrupted revision brought and that neither
+// the deployed one nor the next has: Helm compares with the deployed revision only and would leave
+// them for ever.
+func (p *pass) removeLeftovers(actions *action.Client, want *wanted, have *seen) error {
+	var failed []*helmrelease.Release
+	for _, rec := range have.records {
+		if have.deployed != nil && rec.Version <= have.deployed.Version {
+			break
+		}
+		failed = append(failed, rec)
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	keep, err := actions.Inventory(want.manifest)
+	if err != nil {
+		return err
+	}
+	return deleteOthers(actions, failed, append(keep, p.deployedInventory(have)...))
+}
+
+// deleteOthers deletes the objects of the given revisions that are not in keep.
+func deleteOthers(actions *action.Client, records []*helmrelease.Release, keep []inventory.Ref) error {
+	for _, rec := range records {
+		refs, err := actions.Inventory(rec.Manifest)
+		if err != nil {
+			return err
+		}
+		leftovers := map[inventory.Ref]bool{}
+		for _, ref := range refs {
+			leftovers[ref] = !slices.Contains(keep, ref)
+		}
+		if err := actions.Delete(rec.Manifest, leftovers); err != nil {
+			return fmt.Errorf("delete what revision %d left: %w", rec.Version, err)
+		}
+	}
+	return nil
+}
+
+func (p *pass) deployedInventory(have *seen) []inventory.Ref {
+	if have.deployed == nil {
+		return nil
+	}
+	return p.memo.inventory
 }
 
 // rollBack returns to the revision that was deployed before a failed upgrade.
@@ -142,20 +196,38 @@ func (p *pass) reportInSync() {
 	clear(p.memo.warned)
 }
 
-// uninstall deletes the release and its objects.
-func (p *pass) uninstall(actions *action.Client) error {
-	history, _, err := release.Read(actions.Storage(), p.cr.GetName())
+// uninstall deletes the release and its objects. With wait it returns false until the objects are
+// gone.
+func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool) (bool, error) {
+	history, records, err := release.Read(actions.Storage(), p.cr.GetName())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(history) == 0 || history[0].Chart != p.chart.Name() {
-		return nil // nothing of ours
+		return true, nil // nothing of ours
 	}
-	if err := actions.Uninstall(); err != nil {
-		return err
+	actions.TolerateUnknownKinds() // objects of a kind that is gone are gone, too
+	if history[0].Status != helmrelease.StatusUninstalled {
+		keep, err := actions.Inventory(records[0].Manifest)
+		if err != nil {
+			return false, err
+		}
+		if err := deleteOthers(actions, records[1:], keep); err != nil {
+			return false, err
+		}
+		if err := actions.Uninstall(wait); err != nil {
+			return false, err
+		}
+		p.event(corev1.EventTypeNormal, "UninstallSuccessful", "Uninstall", describe(actions.Changes(), "the release is gone"))
 	}
-	p.event(corev1.EventTypeNormal, "UninstallSuccessful", "Uninstall", describe(actions.Changes(), "the release is gone"))
-	return nil
+	if !wait {
+		return true, nil
+	}
+	left, err := actions.Remaining(ctx, records[0].Manifest)
+	if err != nil || left > 0 {
+		return false, err
+	}
+	return true, actions.Uninstall(false)
 }
 
 // ensureGenerated creates the Secrets that are filled with random text once. They are owned by the

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,8 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/datapower-operator/datapower-operator/api/datapower"
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
 	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
+	"github.com/datapower-operator/datapower-operator/helm-operator/control"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
@@ -70,10 +73,11 @@ type Reconciler struct {
 // pass is one run of Reconcile over one custom resource.
 type pass struct {
 	*Reconciler
-	log    logr.Logger
-	cr     *unstructured.Unstructured
-	memo   *memo
-	status status.Status
+	log     logr.Logger
+	cr      *unstructured.Unstructured
+	memo    *memo
+	status  status.Status
+	control control.Control
 	// requeue asks for another reconcile after this time; 0 asks for none.
 	requeue time.Duration
 }
@@ -104,7 +108,69 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 		return reconcile.Result{}, err
 	}
 	p.set(status.Initialized, metav1.ConditionTrue, "Accepted", "")
-	return p.result(p.converge(ctx))
+	return p.result(p.steer(ctx))
+}
+
+// steer follows the user's annotations, and converges unless they say otherwise.
+func (p *pass) steer(ctx context.Context) error {
+	for _, problem := range p.control.Invalid {
+		p.warnOnce("InvalidAnnotation", problem)
+	}
+	if err := p.annotate(ctx); err != nil {
+		return err
+	}
+	switch {
+	case p.control.Paused:
+		if !p.control.Until.IsZero() {
+			p.requeue = max(p.control.Until.Sub(p.clock.Now()), time.Second)
+		}
+		p.log.V(1).Info("paused", "until", p.control.Until)
+		return nil
+	case p.control.Hibernate:
+		return p.hibernate(ctx)
+	}
+	return p.converge(ctx)
+}
+
+// annotate notes when a pause ends, and clears it afterwards.
+func (p *pass) annotate(ctx context.Context) error {
+	if len(p.control.Set)+len(p.control.Remove) == 0 {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(p.cr.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	annotations := p.cr.GetAnnotations()
+	maps.Copy(annotations, p.control.Set)
+	for _, key := range p.control.Remove {
+		delete(annotations, key)
+	}
+	p.cr.SetAnnotations(annotations)
+	if err := p.client.Patch(ctx, p.cr, patch); err != nil {
+		return fmt.Errorf("note the end of the pause: %w", err)
+	}
+	return nil
+}
+
+// hibernate deletes what the chart rendered and keeps the resource.
+func (p *pass) hibernate(ctx context.Context) error {
+	actions, err := p.helm(ctx)
+	if err != nil {
+		return err
+	}
+	done, err := p.uninstall(ctx, actions, p.control.UninstallWait)
+	if err != nil {
+		p.set(status.ReleaseFailed, metav1.ConditionTrue, "UninstallError", err.Error())
+		return err
+	}
+	if !done {
+		p.requeue = time.Second
+	}
+	p.memo.digest, p.memo.inventory = "", nil
+	p.status.DeployedRelease = nil
+	p.status.ObservedGeneration = p.cr.GetGeneration()
+	p.set(status.Deployed, metav1.ConditionFalse, "Hibernated", "the objects are deleted until annotation "+datapower.HibernateAnnotation+" is removed")
+	p.set(status.ReleaseFailed, metav1.ConditionFalse, "Hibernated", "")
+	p.set(status.Irreconcilable, metav1.ConditionFalse, "Hibernated", "")
+	return nil
 }
 
 // newPass starts from the status that was written last. The cache may not show it yet, and applying
@@ -118,7 +184,10 @@ func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured)
 		}
 		m.status = &found
 	}
-	return &pass{Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy()}, nil
+	return &pass{
+		Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy(),
+		control: control.Read(cr.GetAnnotations(), r.clock.Now()),
+	}, nil
 }
 
 // writeStatus is the one status write of a reconcile. A cancelled reconcile still tells what it
@@ -138,8 +207,12 @@ func (p *pass) result(err error) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if p.requeue == 0 && p.watch.ReconcilePeriod > 0 {
-		p.requeue = wait.Jitter(p.watch.ReconcilePeriod, periodJitter)
+	period := p.watch.ReconcilePeriod
+	if p.control.Period > 0 {
+		period = p.control.Period
+	}
+	if p.requeue == 0 && period > 0 {
+		p.requeue = wait.Jitter(period, periodJitter)
 	}
 	return reconcile.Result{RequeueAfter: p.requeue}, nil
 }
@@ -165,10 +238,15 @@ func (p *pass) finalize(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.uninstall(actions); err != nil {
+	done, err := p.uninstall(ctx, actions, p.control.UninstallWait)
+	if err != nil {
 		p.set(status.ReleaseFailed, metav1.ConditionTrue, "UninstallError", err.Error())
 		p.event(corev1.EventTypeWarning, "UninstallFailed", "Uninstall", err.Error())
 		return err
+	}
+	if !done {
+		p.requeue = time.Second
+		return nil
 	}
 	patch := client.MergeFromWithOptions(p.cr.DeepCopy(), client.MergeFromWithOptimisticLock{})
 	controllerutil.RemoveFinalizer(p.cr, Finalizer)

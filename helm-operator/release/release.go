@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -29,6 +30,8 @@ type Revision struct {
 	Chart       string
 	Time        time.Time
 	Description string
+	// Interrupted says that the process died while it worked on this revision.
+	Interrupted bool
 }
 
 // History of a release, newest revision first; empty when there is none.
@@ -52,6 +55,7 @@ func revisionOf(r *helmrelease.Release) Revision {
 	rev := Revision{Version: r.Version, Digest: r.Labels[DigestLabel]}
 	if r.Info != nil {
 		rev.Status, rev.Time, rev.Description = r.Info.Status, r.Info.LastDeployed.Time, r.Info.Description
+		rev.Interrupted = strings.HasPrefix(r.Info.Description, interrupted)
 	}
 	if r.Chart != nil && r.Chart.Metadata != nil {
 		rev.Chart = r.Chart.Metadata.Name
@@ -79,6 +83,9 @@ func (h History) FailedAttempts(digest string) (count int, last time.Time) {
 		if r.Status != helmrelease.StatusFailed {
 			break
 		}
+		if r.Interrupted { // no failure of the inputs
+			continue
+		}
 		count++
 		if r.Time.After(last) {
 			last = r.Time
@@ -105,12 +112,29 @@ func (in Inputs) Digest() (string, error) {
 	return hex.EncodeToString(sum[:16]), nil
 }
 
+// interrupted begins the description of an unlocked revision.
+const interrupted = "interrupted"
+
+// FinishedHooks lists the hooks that ran to their end in an action that was interrupted and is to be repeated
+// with the same inputs.
+func FinishedHooks(rel *helmrelease.Release, digest string) []*helmrelease.Hook {
+	if !revisionOf(rel).Interrupted || rel.Labels[DigestLabel] != digest {
+		return nil
+	}
+	var done []*helmrelease.Hook
+	for _, h := range rel.Hooks {
+		if h.LastRun.Phase == helmrelease.HookPhaseSucceeded {
+			done = append(done, h)
+		}
+	}
+	return done
+}
+
 // Unlock marks a revision that an earlier process left pending (or uninstalling) as failed, so
 // that Helm accepts the next action. It is to be called only by the one that holds the lease.
 func Unlock(s *storage.Storage, rel *helmrelease.Release) error {
 	was := rel.Info.Status
-	delete(rel.Labels, DigestLabel) // an interruption is no failure of these inputs
-	rel.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("interrupted while %s, unlocked by the operator", was))
+	rel.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("%s while %s, unlocked by the operator", interrupted, was))
 	if err := s.Update(rel); err != nil {
 		return fmt.Errorf("unlock revision %d (%s): %w", rel.Version, was, err)
 	}

@@ -89,6 +89,7 @@ func (Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster ma
 	return map[string]any{
 		"references": map[string]any{"secrets": hashes["Secret"], "configMaps": hashes["ConfigMap"]},
 		"monitor":    map[string]any{"external": external},
+		"stopped":    svc.Annotations[datapower.StopAnnotation] == "true",
 	}, nil
 }
 

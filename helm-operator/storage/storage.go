@@ -1,0 +1,219 @@
+// Package storage lets Helm's own Secret driver keep releases that do not fit into one Secret.
+//
+// helm-operator-plugins has a chunked driver, but it deletes the old pieces before it writes the
+// new ones: a process that dies in between leaves a release that nobody can read. Here the pieces
+// are written first, under names that follow from their content, and the Secret that names them
+// last, so that there is a readable release at every moment.
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clientcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+const (
+	// PieceLabel on a piece holds the name of the Secret that it is a piece of.
+	PieceLabel = "helm.sdk.operatorframework.io/piece-of"
+	// releaseKey is where Helm's driver puts an encoded release; piecesKey takes its place when
+	// the release is in pieces: a JSON list of Secret names.
+	releaseKey = "release"
+	piecesKey  = "pieces"
+	// DefaultPieceSize leaves room for everything else in the 1 MiB that the API server allows.
+	DefaultPieceSize = 768 << 10
+)
+
+// ErrIncomplete says that a piece of a release is missing.
+var ErrIncomplete = errors.New("a piece of the release is missing")
+
+// Secrets is a SecretInterface for Helm's driver: it marks what is written and splits what is too
+// large.
+type Secrets struct {
+	clientcorev1.SecretInterface
+	labels    map[string]string
+	owner     metav1.OwnerReference
+	pieceSize int
+}
+
+var _ clientcorev1.SecretInterface = (*Secrets)(nil)
+
+// NewDriver returns Helm's driver on inner. Every Secret carries labels (so that caches which
+// select by them see it) and the owner reference.
+func NewDriver(inner clientcorev1.SecretInterface, labels map[string]string, owner metav1.OwnerReference, pieceSize int) *driver.Secrets {
+	return driver.NewSecrets(&Secrets{SecretInterface: inner, labels: labels, owner: owner, pieceSize: pieceSize})
+}
+
+// Create implements SecretInterface.
+func (s *Secrets) Create(ctx context.Context, secret *corev1.Secret, o metav1.CreateOptions) (*corev1.Secret, error) {
+	secret, err := s.split(ctx, secret)
+	if err != nil {
+		return nil, err
+	}
+	return s.SecretInterface.Create(ctx, secret, o)
+}
+
+// Update implements SecretInterface.
+func (s *Secrets) Update(ctx context.Context, secret *corev1.Secret, o metav1.UpdateOptions) (*corev1.Secret, error) {
+	secret, err := s.split(ctx, secret)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.SecretInterface.Update(ctx, secret, o)
+	if err != nil || secret.Data[piecesKey] == nil { // a revision changes its status, never its size class
+		return out, err
+	}
+	return out, s.prune(ctx, out)
+}
+
+// Delete implements SecretInterface.
+func (s *Secrets) Delete(ctx context.Context, name string, o metav1.DeleteOptions) error {
+	if err := s.SecretInterface.Delete(ctx, name, o); err != nil {
+		return err
+	}
+	return s.prune(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name}})
+}
+
+// Get implements SecretInterface.
+func (s *Secrets) Get(ctx context.Context, name string, o metav1.GetOptions) (*corev1.Secret, error) {
+	secret, err := s.SecretInterface.Get(ctx, name, o)
+	if err != nil {
+		return nil, err
+	}
+	return secret, s.join(ctx, secret)
+}
+
+// List implements SecretInterface. A release whose pieces are gone is left out: it can't be used,
+// and must not keep the others from being used.
+func (s *Secrets) List(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
+	list, err := s.SecretInterface.List(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	whole := list.Items[:0]
+	for i := range list.Items {
+		err := s.join(ctx, &list.Items[i])
+		if errors.Is(err, ErrIncomplete) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		whole = append(whole, list.Items[i])
+	}
+	list.Items = whole
+	return list, nil
+}
+
+// split marks a Secret and moves an overlong release into pieces, which are written before it
+// returns.
+func (s *Secrets) split(ctx context.Context, in *corev1.Secret) (*corev1.Secret, error) {
+	out := in.DeepCopy()
+	s.mark(out)
+	data := out.Data[releaseKey]
+	if len(data) <= s.pieceSize {
+		return out, nil
+	}
+	var names []string
+	for part := range slices.Chunk(data, s.pieceSize) {
+		sum := sha256.Sum256(part)
+		piece := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:   in.Name + "." + hex.EncodeToString(sum[:8]),
+				Labels: map[string]string{PieceLabel: labelValue(in.Name)},
+			},
+			Immutable: new(true),
+			Data:      map[string][]byte{releaseKey: part},
+		}
+		s.mark(piece)
+		_, err := s.SecretInterface.Create(ctx, piece, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("write a piece of release Secret %s: %w", in.Name, err)
+		}
+		names = append(names, piece.Name)
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return nil, fmt.Errorf("list the pieces of release Secret %s: %w", in.Name, err)
+	}
+	delete(out.Data, releaseKey)
+	out.Data[piecesKey] = list
+	return out, nil
+}
+
+// join puts the release back together.
+func (s *Secrets) join(ctx context.Context, secret *corev1.Secret) error {
+	list, ok := secret.Data[piecesKey]
+	if !ok {
+		return nil
+	}
+	var names []string
+	if err := json.Unmarshal(list, &names); err != nil {
+		return fmt.Errorf("read the list of pieces of release Secret %s: %w", secret.Name, err)
+	}
+	var data []byte
+	for _, name := range names {
+		piece, err := s.SecretInterface.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return fmt.Errorf("%w: Secret %s", ErrIncomplete, name)
+		}
+		if err != nil {
+			return fmt.Errorf("read a piece of release Secret %s: %w", secret.Name, err)
+		}
+		data = append(data, piece.Data[releaseKey]...)
+	}
+	secret.Data[releaseKey] = data
+	delete(secret.Data, piecesKey)
+	return nil
+}
+
+// prune deletes the pieces that a Secret no longer names.
+func (s *Secrets) prune(ctx context.Context, secret *corev1.Secret) error {
+	var names []string
+	if list, ok := secret.Data[piecesKey]; ok {
+		if err := json.Unmarshal(list, &names); err != nil {
+			return fmt.Errorf("read the list of pieces of release Secret %s: %w", secret.Name, err)
+		}
+	}
+	pieces, err := s.SecretInterface.List(ctx, metav1.ListOptions{LabelSelector: PieceLabel + "=" + labelValue(secret.Name)})
+	if err != nil {
+		return fmt.Errorf("list the pieces of release Secret %s: %w", secret.Name, err)
+	}
+	for _, piece := range pieces.Items {
+		if slices.Contains(names, piece.Name) {
+			continue
+		}
+		if err := s.SecretInterface.Delete(ctx, piece.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete a piece of release Secret %s: %w", secret.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Secrets) mark(secret *corev1.Secret) {
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	for k, v := range s.labels {
+		secret.Labels[k] = v
+	}
+	secret.OwnerReferences = []metav1.OwnerReference{s.owner}
+}
+
+// labelValue shortens a Secret's name to what a label may hold.
+func labelValue(name string) string {
+	if len(name) <= 63 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return name[:46] + "-" + hex.EncodeToString(sum[:8])
+}
