@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools pins the Kubernetes programs that the local cluster is built from.
+// Package tools pins the programs that the local cluster is built from: Kubernetes, etcd, and kwok, which simulates nodes.
 package tools
 
 import (
@@ -9,4 +9,5 @@ import (
 	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
 	_ "k8s.io/kubernetes/cmd/kube-scheduler"
 	_ "k8s.io/kubernetes/cmd/kubectl"
+	_ "sigs.k8s.io/kwok/cmd/kwok"
 )
