@@ -111,16 +111,25 @@ func newNode(i int, version string) *corev1.Node {
 	}
 }
 
-// newStorageClass is the default StorageClass.
-func newStorageClass() *storagev1.StorageClass {
+// storageClasses are the default and the names that published DataPowerServices use, which belong to clouds and storage
+// products, so that such resources work here as they are.
+var storageClasses = []string{
+	DefaultStorageClass,
+	"ibmc-file-bronze-gid", "ibmc-file-gold-gid", "ibmc-block-gold", "ocs-storagecluster-cephfs", "ocs-storagecluster-ceph-rbd",
+	"rook-cephfs", "rook-ceph-block", "gp2", "gp3-csi", "managed-premium", "nfs-client",
+}
+
+// newStorageClass is a StorageClass of simulated volumes.
+func newStorageClass(name string) *storagev1.StorageClass {
 	reclaim, binding := corev1.PersistentVolumeReclaimDelete, storagev1.VolumeBindingImmediate
-	return &storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        DefaultStorageClass,
-			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
-		},
+	class := &storagev1.StorageClass{
+		ObjectMeta:  metav1.ObjectMeta{Name: name},
 		Provisioner: provisioner.Name, ReclaimPolicy: &reclaim, VolumeBindingMode: &binding,
 	}
+	if name == DefaultStorageClass {
+		class.Annotations = map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}
+	}
+	return class
 }
 
 // unreadyNode says why pods cannot be scheduled to the node yet; it returns "" when they can.

@@ -126,14 +126,16 @@ func (c *Cluster) notReady(what string, cause, last error, p *process.Process) e
 		process.Tail(p.LogPath(), tailLines))
 }
 
-// addContent creates the StorageClass and the nodes.
+// addContent creates the StorageClasses and the nodes.
 func (c *Cluster) addContent(ctx context.Context) error {
 	client, err := kubernetes.NewForConfig(c.config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	if _, err := client.StorageV1().StorageClasses().Create(ctx, newStorageClass(), metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("create the StorageClass %s: %w", DefaultStorageClass, errors.Join(err, context.Cause(ctx)))
+	for _, name := range storageClasses {
+		if _, err := client.StorageV1().StorageClasses().Create(ctx, newStorageClass(name), metav1.CreateOptions{}); err != nil {
+			return fmt.Errorf("create the StorageClass %s: %w", name, errors.Join(err, context.Cause(ctx)))
+		}
 	}
 	for i := 1; i <= c.options.Nodes; i++ {
 		if _, err := client.CoreV1().Nodes().Create(ctx, newNode(i, c.version), metav1.CreateOptions{}); err != nil {
