@@ -19,6 +19,7 @@ import (
 
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
 	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
@@ -29,9 +30,12 @@ import (
 
 const name = "helm-operator"
 
-// mappers are the kinds whose charts need something from the cluster.
-var mappers = map[string]mapper.Mapper{
-	"DataPowerService." + v1beta3.GroupVersion.Group: datapowerservice.Mapper{},
+// mapperFor returns what a kind's chart needs from the cluster; nil when it needs nothing.
+func mapperFor(w watches.Watch, src *chart.Source) (mapper.Mapper, error) {
+	if w.GroupVersionKind == v1beta3.GroupVersion.WithKind("DataPowerService") {
+		return datapowerservice.New(src.Values())
+	}
+	return nil, nil
 }
 
 func main() {
@@ -100,12 +104,21 @@ func newManager(opts *program.Options, ws []watches.Watch) (manager.Manager, err
 		return nil, err
 	}
 	for _, w := range ws {
-		err := controller.Add(mgr, controller.Options{
-			Watch: w, Mapper: mappers[w.GroupKind().String()], Actions: actions, Dependents: rendered,
-		})
-		if err != nil {
+		if err := add(mgr, w, actions, rendered); err != nil {
 			return nil, fmt.Errorf("watch %s: %w", w.Kind, err)
 		}
 	}
 	return mgr, nil
+}
+
+func add(mgr manager.Manager, w watches.Watch, actions *action.Factory, rendered cache.Cache) error {
+	src, err := chart.Load(w.ChartPath)
+	if err != nil {
+		return err
+	}
+	m, err := mapperFor(w, src)
+	if err != nil {
+		return err
+	}
+	return controller.Add(mgr, controller.Options{Watch: w, Chart: src, Mapper: m, Actions: actions, Dependents: rendered})
 }

@@ -21,6 +21,7 @@ type Source struct {
 	files  []*loader.BufferedFile
 	name   string
 	digest string
+	values map[string]any
 }
 
 // Load reads the chart in the directory or archive at path.
@@ -37,7 +38,7 @@ func Load(path string) (*Source, error) {
 		files = append(files, &loader.BufferedFile{Name: f.Name, Data: f.Data})
 	}
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
-	return &Source{files: files, name: c.Name(), digest: digest(files)}, nil
+	return &Source{files: files, name: c.Name(), digest: digest(files), values: c.Values}, nil
 }
 
 // Name is the chart's name as its Chart.yaml gives it.
@@ -45,6 +46,9 @@ func (s *Source) Name() string { return s.name }
 
 // Digest identifies the chart's content: hexadecimal SHA-256 over names and data of all files.
 func (s *Source) Digest() string { return s.digest }
+
+// Values are the chart's defaults. They are shared and must not be changed.
+func (s *Source) Values() map[string]any { return s.values }
 
 // Copy parses the chart anew; the caller may change the result.
 func (s *Source) Copy() (*chart.Chart, error) {

@@ -57,7 +57,8 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	}
 	p.memo.failure = failure{}
 	p.verify(actions.Changes())
-	p.event(corev1.EventTypeNormal, verb+"Successful", verb, describe(actions.Changes(), "nothing to change"))
+	p.event(corev1.EventTypeNormal, verb+"Successful", fmt.Sprintf("%s to %s", verb, want.digest),
+		describe(actions.Changes(), "nothing to change"))
 	p.log.Info("deployed", "action", verb, "changes", apply.Describe(actions.Changes(), 20))
 	return true, nil
 }
@@ -146,9 +147,11 @@ func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (
 	suspects := p.suspects(ctx)
 	changes, err := actions.Repair(have.deployed.Manifest, suspects)
 	p.verify(changes)
-	if text := apply.Describe(changes, 10); text != "" {
-		p.event(corev1.EventTypeNormal, "DriftCorrected", "Repair", text)
-		p.log.Info("corrected drift", "changes", text)
+	for _, change := range changes {
+		if text := apply.Describe([]apply.Change{change}, 1); text != "" {
+			p.event(corev1.EventTypeNormal, "DriftCorrected", text, text)
+			p.log.Info("corrected drift", "change", text)
+		}
 	}
 	if err != nil {
 		p.set(status.Irreconcilable, metav1.ConditionTrue, "RepairError", err.Error())
@@ -271,7 +274,7 @@ func (p *pass) createGenerated(ctx context.Context, g mapper.GeneratedSecret) er
 		return nil
 	}
 	if err == nil {
-		p.event(corev1.EventTypeNormal, "SecretGenerated", "Generate", "created Secret "+g.Name)
+		p.event(corev1.EventTypeNormal, "SecretGenerated", "Generate "+g.Name, "created Secret "+g.Name)
 	}
 	return err
 }

@@ -245,7 +245,9 @@ func (p *pass) held(err error) error {
 	p.set(status.Irreconcilable, metav1.ConditionTrue, hold.Reason, hold.Message)
 	p.set(status.Deployed, metav1.ConditionFalse, hold.Reason, hold.Message)
 	p.status.ObservedGeneration = p.cr.GetGeneration()
-	p.warnOnce(hold.Reason, hold.Message)
+	if !hold.Told {
+		p.warnOnce(hold.Reason, hold.Message)
+	}
 	return nil
 }
 
@@ -275,5 +277,5 @@ func (p *pass) warnOnce(reason, message string) {
 	}
 	clear(p.memo.warned)
 	p.memo.warned[reason+message] = true
-	p.event(corev1.EventTypeWarning, reason, "Reconcile", message)
+	p.event(corev1.EventTypeWarning, reason, message, message)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -273,10 +274,21 @@ func (p *pass) set(conditionType string, s metav1.ConditionStatus, reason, messa
 	p.status.Set(p.cr.GetGeneration(), conditionType, s, reason, message)
 }
 
+// event tells the user. Events that agree in reason and action are counted as one, with the note of
+// the first, so what tells two events apart belongs into the action.
 func (p *pass) event(eventType, reason, what, note string) {
-	const maxNote = 1000 // the events API allows 1024 bytes
-	if len(note) > maxNote {
-		note = note[:maxNote] + "..."
+	p.recorder.Eventf(p.cr, nil, eventType, reason, cut(what, maxAction), "%s", cut(note, maxNote))
+}
+
+// Limits of the events API, in bytes.
+const (
+	maxAction = 128
+	maxNote   = 1024
+)
+
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
 	}
-	p.recorder.Eventf(p.cr, nil, eventType, reason, what, "%s", note)
+	return strings.ToValidUTF8(s[:limit-3], "") + "..."
 }

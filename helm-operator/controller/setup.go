@@ -28,6 +28,8 @@ import (
 // Options of one watch's controller.
 type Options struct {
 	Watch watches.Watch
+	// Chart that the watch names.
+	Chart *chart.Source
 	// Mapper adds what the chart needs from the cluster; nil adds nothing.
 	Mapper mapper.Mapper
 	// Actions are shared by all watches.
@@ -40,10 +42,6 @@ type Options struct {
 
 // Add starts a controller for one watch with the manager.
 func Add(mgr manager.Manager, o Options) error {
-	src, err := chart.Load(o.Watch.ChartPath)
-	if err != nil {
-		return err
-	}
 	overrides, err := values.ParseOverrides(o.Watch.OverrideValues, nil)
 	if err != nil {
 		return err
@@ -57,7 +55,7 @@ func Add(mgr manager.Manager, o Options) error {
 	name := strings.ToLower(o.Watch.Kind)
 	r := &Reconciler{
 		client: mgr.GetClient(), resources: mgr.GetCache(), config: mgr.GetConfig(),
-		watch: o.Watch, chart: src, overrides: overrides, mapper: o.Mapper, actions: o.Actions,
+		watch: o.Watch, chart: o.Chart, overrides: overrides, mapper: o.Mapper, actions: o.Actions,
 		recorder: mgr.GetEventRecorder("datapower-helm-operator"), clock: o.Clock,
 	}
 	workers := o.Watch.MaxConcurrentReconciles

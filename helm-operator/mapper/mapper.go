@@ -58,6 +58,8 @@ type HoldError struct {
 	Reason string
 	// Message says what is missing and where it is named.
 	Message string
+	// Told says that another program emits the event for it.
+	Told bool
 }
 
 // Error implements error.

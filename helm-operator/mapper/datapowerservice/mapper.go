@@ -4,6 +4,7 @@ package datapowerservice
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -24,15 +25,35 @@ const generatedLength = 32
 const ReasonReferenceNotFound = "ReferenceNotFound"
 
 // Mapper implements mapper.Mapper for DataPowerService.
-type Mapper struct{}
+type Mapper struct {
+	// defaultUsers stand in when a service names none.
+	defaultUsers []v1beta3.User
+}
 
 var _ mapper.Mapper = Mapper{}
+
+// New returns the mapper for a chart with the given default values.
+func New(chartValues map[string]any) (Mapper, error) {
+	var values struct {
+		Defaults struct {
+			Users []v1beta3.User `json:"users"`
+		} `json:"defaults"`
+	}
+	data, err := json.Marshal(chartValues)
+	if err != nil {
+		return Mapper{}, fmt.Errorf("read the chart's default users: %w", err)
+	}
+	if err := json.Unmarshal(data, &values); err != nil {
+		return Mapper{}, fmt.Errorf("read the chart's default users: %w", err)
+	}
+	return Mapper{defaultUsers: values.Defaults.Users}, nil
+}
 
 var monitorGVK = v1beta2.GroupVersion.WithKind("DataPowerMonitor")
 
 // References implements mapper.Mapper.
-func (Mapper) References(cr *unstructured.Unstructured) ([]mapper.Reference, error) {
-	svc, err := decode(cr)
+func (m Mapper) References(cr *unstructured.Unstructured) ([]mapper.Reference, error) {
+	svc, err := m.decode(cr)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +68,8 @@ func (Mapper) References(cr *unstructured.Unstructured) ([]mapper.Reference, err
 }
 
 // Generated implements mapper.Mapper.
-func (Mapper) Generated(cr *unstructured.Unstructured) ([]mapper.GeneratedSecret, error) {
-	svc, err := decode(cr)
+func (m Mapper) Generated(cr *unstructured.Unstructured) ([]mapper.GeneratedSecret, error) {
+	svc, err := m.decode(cr)
 	if err != nil {
 		return nil, err
 	}
@@ -61,8 +82,8 @@ func (Mapper) Generated(cr *unstructured.Unstructured) ([]mapper.GeneratedSecret
 
 // Map implements mapper.Mapper. A missing reference holds the release: rendering without it would
 // roll running gateways into pods that can't start.
-func (Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster mapper.Cluster) (map[string]any, error) {
-	svc, err := decode(cr)
+func (m Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster mapper.Cluster) (map[string]any, error) {
+	svc, err := m.decode(cr)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +101,7 @@ func (Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster ma
 		}
 	}
 	if len(missing) > 0 {
-		return nil, &mapper.HoldError{Reason: ReasonReferenceNotFound, Message: strings.Join(missing, "; ")}
+		return nil, &mapper.HoldError{Reason: ReasonReferenceNotFound, Message: strings.Join(missing, "; "), Told: true}
 	}
 	external, err := hasOwnMonitor(ctx, svc, cluster)
 	if err != nil {
@@ -116,10 +137,13 @@ func reference(kind, name string) mapper.Reference {
 	return mapper.Reference{GroupVersionKind: corev1.SchemeGroupVersion.WithKind(kind), Name: name}
 }
 
-func decode(cr *unstructured.Unstructured) (*v1beta3.DataPowerService, error) {
+func (m Mapper) decode(cr *unstructured.Unstructured) (*v1beta3.DataPowerService, error) {
 	svc := &v1beta3.DataPowerService{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(cr.Object, svc); err != nil {
 		return nil, &mapper.HoldError{Reason: "InvalidResource", Message: fmt.Sprintf("%s cannot be read: %v", datapower.Group, err)}
+	}
+	if len(svc.Spec.Users) == 0 {
+		svc.Spec.Users = m.defaultUsers
 	}
 	return svc, nil
 }

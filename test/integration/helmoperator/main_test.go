@@ -33,6 +33,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
 	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
@@ -126,7 +127,11 @@ func startOperator(ctx context.Context, cfg *rest.Config) (<-chan struct{}, erro
 		return nil, err
 	}
 	for _, w := range ws {
-		if err := controller.Add(mgr, controller.Options{Watch: w, Actions: actions, Dependents: rendered}); err != nil {
+		src, err := chart.Load(w.ChartPath)
+		if err != nil {
+			return nil, err
+		}
+		if err := controller.Add(mgr, controller.Options{Watch: w, Chart: src, Actions: actions, Dependents: rendered}); err != nil {
 			return nil, err
 		}
 	}
