@@ -155,7 +155,7 @@ func (w writer) apply(info *resource.Info, known bool) (Change, error) {
 	}
 	if live != nil {
 		if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
-			return change, fmt.Errorf("%w: %s%s", ErrForeign, change.Ref, describeOwner(live))
+			return change, foreignError(info, live)
 		}
 		// Another object of the same name may take its place between read and write.
 		desired.SetUID(live.GetUID())
@@ -264,12 +264,13 @@ func ownsReplicas(live *unstructured.Unstructured) bool {
 
 // delete removes an object that the chart no longer renders, if it is still the owner's.
 func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagation) (Change, error) {
-	change := Change{Ref: refOf(info), Verb: Deleted}
+	change := Change{Ref: refOf(info), Verb: Unchanged}
 	live, err := getLive(info)
 	if err != nil || live == nil {
 		return change, err
 	}
-	if ownershipOf(live, w.owner.UID) != ours {
+	// Helm, too, looks at the live object: a user may have marked it to be kept.
+	if ownershipOf(live, w.owner.UID) != ours || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
 		return change, nil
 	}
 	uid := live.GetUID()
@@ -278,9 +279,13 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 		Preconditions:     &metav1.Preconditions{UID: &uid},
 	}
 	_, err = resource.NewHelper(info.Client, info.Mapping).DeleteWithOptions(info.Namespace, info.Name, opts)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return change, nil
+	}
+	if err != nil {
 		return change, fmt.Errorf("delete %s: %w", change.Ref, err)
 	}
+	change.Verb = Deleted
 	return change, nil
 }
 
@@ -293,6 +298,16 @@ func getLive(info *resource.Info) (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("get %s: %w", refOf(info), err)
 	}
 	return toUnstructured(obj)
+}
+
+// foreignError tells whose an object is. Helm creates what a chart has in crds/ without looking first, and goes on
+// when the answer is AlreadyExists, so that is what it gets.
+func foreignError(info *resource.Info, live *unstructured.Unstructured) error {
+	ref := refOf(info)
+	if ref.Group == "apiextensions.k8s.io" {
+		return fmt.Errorf("%w: %w", ErrForeign, apierrors.NewAlreadyExists(info.Mapping.Resource.GroupResource(), ref.Name))
+	}
+	return fmt.Errorf("%w: %s%s", ErrForeign, ref, describeOwner(live))
 }
 
 func describeOwner(u *unstructured.Unstructured) string {

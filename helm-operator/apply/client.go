@@ -187,8 +187,8 @@ func (c *Client) knownKinds(reader io.Reader) (io.Reader, error) {
 // Create implements kube.Interface.
 func (c *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 	rest := c.withoutDone(resources)
-	if len(rest) == 0 && len(resources) > 0 {
-		return &kube.Result{}, nil
+	if len(resources) == 0 {
+		return &kube.Result{}, kube.ErrNoObjectsVisited
 	}
 	return c.applyAll(nil, rest)
 }
@@ -292,9 +292,6 @@ func (c *Client) Repair(resources kube.ResourceList) ([]Change, error) {
 
 func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, error) {
 	res := &kube.Result{}
-	if len(target) == 0 {
-		return res, kube.ErrNoObjectsVisited
-	}
 	known := map[inventory.Ref]bool{}
 	for _, info := range original {
 		known[refOf(info)] = true

@@ -53,26 +53,25 @@ func surplus(live *unstructured.Unstructured, intruders []string) ([]fieldpath.P
 		}
 	}
 	var out []fieldpath.Path
-	for p := range strange.Difference(others).All() {
+	strange.Difference(others).Iterate(func(p fieldpath.Path) {
 		if top := p[0].FieldName; top == nil || *top == "metadata" || *top == "status" {
-			continue
+			return
 		}
 		inside := slices.ContainsFunc(out, func(q fieldpath.Path) bool { return len(q) < len(p) && p[:len(q)].Equals(q) })
 		if !inside && !holdsOthers(others, p) {
 			out = append(out, p.Copy())
 		}
-	}
+	})
 	return out, nil
 }
 
 // holdsOthers tells whether somebody else owns a field below p.
 func holdsOthers(others *fieldpath.Set, p fieldpath.Path) bool {
-	for q := range others.All() {
-		if len(q) > len(p) && q[:len(p)].Equals(p) {
-			return true
-		}
-	}
-	return false
+	found := false
+	others.Iterate(func(q fieldpath.Path) { // All() must not be left early: it calls on regardless
+		found = found || len(q) > len(p) && q[:len(p)].Equals(p)
+	})
+	return found
 }
 
 // removeSurplus takes away what intruders added to live and returns the object as it is then with

@@ -47,7 +47,7 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	if len(have.records) > 0 {
 		actions.SkipHooks(release.FinishedHooks(have.records[0], want.digest))
 	}
-	if have.deployed == nil {
+	if !have.history.EverDeployed() {
 		_, err = actions.Install(rel)
 	} else {
 		_, err = actions.Upgrade(rel)

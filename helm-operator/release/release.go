@@ -73,6 +73,13 @@ func (h History) Deployed() (Revision, bool) {
 	return Revision{}, false
 }
 
+// EverDeployed tells whether any revision got as far as being deployed.
+func (h History) EverDeployed() bool {
+	return slices.ContainsFunc(h, func(r Revision) bool {
+		return r.Status == helmrelease.StatusDeployed || r.Status == helmrelease.StatusSuperseded
+	})
+}
+
 // FailedAttempts counts the revisions that failed with the given inputs since the last success
 // with them, and tells when the newest of them was made.
 func (h History) FailedAttempts(digest string) (count int, last time.Time) {

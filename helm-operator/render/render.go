@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path"
+	"regexp"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -62,7 +62,8 @@ func Render(req Request) (Result, error) {
 		return Result{}, templateError(err)
 	}
 	for name := range files {
-		if path.Base(name) == "NOTES.txt" {
+		if strings.HasSuffix(name, "NOTES.txt") { // as Helm does
+
 			delete(files, name)
 		}
 	}
@@ -89,12 +90,13 @@ func engineFor(req Request) engine.Engine {
 	return engine.Engine{}
 }
 
-// templateError keeps of a template's own `fail` message what its author wrote: Helm wraps it in
-// the position of every include on the way.
+// executionError is how Helm's engine reports the template functions fail and required.
+var executionError = regexp.MustCompile(`(?s)^execution error at \([^)]*\): (.*)$`)
+
+// templateError keeps of a template's refusal what its author wrote.
 func templateError(err error) error {
-	const marker = "error calling fail: "
-	if i := strings.LastIndex(err.Error(), marker); i >= 0 {
-		return fmt.Errorf("%w: %s", ErrRefused, err.Error()[i+len(marker):])
+	if m := executionError.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%w: %s", ErrRefused, m[1])
 	}
 	return fmt.Errorf("render templates: %w", err)
 }

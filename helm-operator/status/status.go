@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -95,8 +96,8 @@ func (s Status) Copy() Status {
 	return c
 }
 
-// Write applies the status unless it is what the resource has already. A resource that is gone is
-// no error.
+// Write applies the status unless it is what the resource has already. A resource that is gone, or
+// whose name another one has by now, is no error. c must read live.
 func Write(ctx context.Context, c client.Client, cr *unstructured.Unstructured, before, after Status) error {
 	if reflect.DeepEqual(before, after) {
 		return nil
@@ -109,14 +110,46 @@ func Write(ctx context.Context, c client.Client, cr *unstructured.Unstructured, 
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("encode status: %w", err)
 	}
-	u := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
-	u.SetGroupVersionKind(cr.GroupVersionKind())
-	u.SetNamespace(cr.GetNamespace())
-	u.SetName(cr.GetName())
-	u.SetUID(cr.GetUID()) // never write to a later resource of the same name
-	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldManager), client.ForceOwnership)
+	version := cr.GetResourceVersion()
+	for range maxTries {
+		if version == "" {
+			if version, err = liveVersion(ctx, c, cr); err != nil || version == "" {
+				break
+			}
+		}
+		if err = apply(ctx, c, cr, version, fields); !apierrors.IsConflict(err) {
+			break
+		}
+		version = ""
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("write status: %w", err)
 	}
 	return nil
+}
+
+// maxTries bounds how often a status write is repeated because somebody else wrote meanwhile.
+const maxTries = 5
+
+// apply writes to the given version of the resource only: the API server ignores the UID in an
+// apply of a status, and would write to a later resource of the same name.
+func apply(ctx context.Context, c client.Client, cr *unstructured.Unstructured, version string, fields map[string]any) error {
+	u := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
+	u.SetGroupVersionKind(cr.GroupVersionKind())
+	u.SetNamespace(cr.GetNamespace())
+	u.SetName(cr.GetName())
+	u.SetUID(cr.GetUID())
+	u.SetResourceVersion(version)
+	return c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldManager), client.ForceOwnership)
+}
+
+// liveVersion returns the resource's newest version, "" when it is gone.
+func liveVersion(ctx context.Context, c client.Client, cr *unstructured.Unstructured) (string, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(cr.GroupVersionKind())
+	err := c.Get(ctx, client.ObjectKeyFromObject(cr), live)
+	if apierrors.IsNotFound(err) || err == nil && live.GetUID() != cr.GetUID() {
+		return "", nil
+	}
+	return live.GetResourceVersion(), err
 }

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	helmstatus "github.com/datapower-operator/datapower-operator/helm-operator/status"
 )
 
 func TestANewResourceIsInstalled(t *testing.T) {
@@ -365,4 +367,20 @@ func TestIgnoredFieldsAreLeftAsTheyAre(t *testing.T) {
 	d = s.deployment("lenient")
 	assert.EqualValues(t, 5, *d.Spec.Replicas)
 	assert.Equal(t, map[string]string{"disk": "ssd"}, d.Spec.Template.Spec.NodeSelector)
+}
+
+func TestAStatusIsNeverWrittenToASuccessorOfTheSameName(t *testing.T) {
+	s := newScenario(t)
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{}}}
+	u.SetGroupVersionKind(demoKind)
+	u.SetNamespace(s.namespace)
+	u.SetName("successor")
+	u.SetLabels(map[string]string{"ignore": "me"}) // the operator leaves it alone
+	require.NoError(t, kube.Create(s.ctx, u))
+	earlier := u.DeepCopy()
+	earlier.SetUID("00000000-0000-0000-0000-000000000000")
+	earlier.SetResourceVersion("1")
+	require.NoError(t, helmstatus.Write(s.ctx, kube, earlier, helmstatus.Status{}, helmstatus.Status{ObservedGeneration: 7}))
+	_, written := s.get(demoKind, "successor").Object["status"]
+	assert.False(t, written)
 }
