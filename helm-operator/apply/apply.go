@@ -333,7 +333,7 @@ func toUnstructured(obj runtime.Object) (*unstructured.Unstructured, error) {
 }
 
 func metadataOf(u *unstructured.Unstructured) *metav1.PartialObjectMetadata {
-	return &metav1.PartialObjectMetadata{
+	m := &metav1.PartialObjectMetadata{
 		TypeMeta: metav1.TypeMeta{APIVersion: u.GetAPIVersion(), Kind: u.GetKind()},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: u.GetName(), Namespace: u.GetNamespace(), UID: u.GetUID(),
@@ -341,6 +341,9 @@ func metadataOf(u *unstructured.Unstructured) *metav1.PartialObjectMetadata {
 			Labels: u.GetLabels(), Annotations: u.GetAnnotations(),
 			OwnerReferences: u.GetOwnerReferences(), Finalizers: u.GetFinalizers(),
 			DeletionTimestamp: u.GetDeletionTimestamp(),
+			ManagedFields:     u.GetManagedFields(),
 		},
 	}
+	inventory.Compact(m)
+	return m
 }

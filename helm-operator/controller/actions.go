@@ -26,14 +26,14 @@ import (
 // deploy installs or upgrades. What the API server would refuse is found out first, so that bad
 // input changes nothing.
 func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted, have *seen, verb string) (bool, error) {
-	if err := p.render(want, have); err != nil {
+	revision := 1
+	if have.deployed != nil {
+		revision = have.deployed.Version
+	}
+	if err := p.render(want, revision); err != nil {
 		return false, p.held(err)
 	}
-	known := []inventory.Ref(nil)
-	if have.deployed != nil {
-		known = p.memo.inventory
-	}
-	if err := actions.Preflight(want.manifest, known); err != nil {
+	if err := actions.Preflight(want.manifest, p.deployedInventory(have)); err != nil {
 		return false, p.failed(want, verb, err)
 	}
 	if err := p.removeLeftovers(actions, want, have); err != nil {
@@ -173,14 +173,15 @@ func (p *pass) verify(changes []apply.Change) {
 
 // settle remembers that the release is in sync, so that the next reconcile costs nothing.
 func (p *pass) settle(ctx context.Context, want *wanted, have *seen) error {
-	mark, err := p.dependents.ReleaseMark(ctx, p.cr.GetNamespace(), p.cr.GetUID())
+	stored, err := p.dependents.Release(ctx, p.cr.GetNamespace(), p.cr.GetUID())
 	if err != nil {
 		return err
 	}
-	p.memo.digest, p.memo.releaseMark = want.digest, mark
+	p.memo.digest, p.memo.releaseMark = want.digest, stored.Mark
 	p.status.DeployedRelease = &status.DeployedRelease{
 		Name: have.deployed.Name, Revision: int64(have.deployed.Version),
-		Chart: p.chart.Name() + "-" + have.deployed.Chart.Metadata.Version,
+		Chart:           p.chart.Name() + "-" + have.deployed.Chart.Metadata.Version,
+		InventoryDigest: inventory.Digest(p.memo.inventory, p.memo.verified),
 	}
 	p.reportInSync()
 	return nil

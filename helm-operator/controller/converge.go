@@ -13,8 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
+	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
@@ -49,7 +51,7 @@ func (p *pass) converge(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(p.held(err), p.keep(ctx))
 	}
-	settled, err := p.settled(ctx, want.digest)
+	settled, err := p.settled(ctx, want)
 	if err != nil || settled {
 		return err
 	}
@@ -68,19 +70,70 @@ func (p *pass) converge(ctx context.Context) error {
 }
 
 // settled tells, from caches alone, that nothing changed since the release was last seen in sync.
-func (p *pass) settled(ctx context.Context, digest string) (bool, error) {
-	if p.memo.digest != digest {
-		return false, nil
-	}
-	mark, err := p.dependents.ReleaseMark(ctx, p.cr.GetNamespace(), p.cr.GetUID())
-	if err != nil || mark != p.memo.releaseMark {
+func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
+	stored, err := p.dependents.Release(ctx, p.cr.GetNamespace(), p.cr.GetUID())
+	if err != nil {
 		return false, err
 	}
-	if len(p.suspects(ctx)) > 0 {
+	if p.memo.digest == "" {
+		if err := p.recall(ctx, want, stored); err != nil {
+			return false, err
+		}
+	}
+	if p.memo.digest != want.digest || p.memo.releaseMark != stored.Mark || len(p.suspects(ctx)) > 0 {
 		return false, nil
 	}
 	p.reportInSync()
 	return true, nil
+}
+
+// recall restores what an earlier process knew, without a request: when the newest revision is
+// deployed with the inputs of today, and the objects are in the state whose digest is in the
+// status, they are what they were when they were verified.
+func (p *pass) recall(ctx context.Context, want *wanted, stored dependents.Release) error {
+	known := p.status.DeployedRelease
+	if known == nil || known.InventoryDigest == "" || int64(stored.Latest.Version) != known.Revision ||
+		stored.Latest.Status != helmrelease.StatusDeployed.String() || stored.Latest.Digest != want.digest {
+		return nil
+	}
+	if err := p.render(want, stored.Latest.Version); err != nil {
+		return nil //nolint:nilerr // the long way tells what is wrong
+	}
+	refs, err := p.refsOf(want.manifest)
+	if err != nil {
+		return err
+	}
+	if err := p.dependents.Ensure(ctx, refs); err != nil {
+		return err
+	}
+	fingerprints := map[inventory.Ref]string{}
+	for _, ref := range refs {
+		if m, found := p.dependents.Get(ctx, ref); found {
+			fingerprints[ref] = inventory.Fingerprint(m)
+		}
+	}
+	if inventory.Digest(refs, fingerprints) == known.InventoryDigest {
+		p.memo.digest, p.memo.releaseMark = want.digest, stored.Mark
+		p.memo.inventory, p.memo.verified = refs, fingerprints
+	}
+	return nil
+}
+
+// refsOf lists the objects of a manifest.
+func (p *pass) refsOf(manifest string) ([]inventory.Ref, error) {
+	objects, err := inventory.Parse(manifest)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]inventory.Ref, 0, len(objects))
+	for _, u := range objects {
+		namespaced, err := apiutil.IsObjectNamespaced(u, p.client.Scheme(), p.client.RESTMapper())
+		if err != nil {
+			return nil, fmt.Errorf("look up kind %s: %w", u.GetKind(), err)
+		}
+		refs = append(refs, inventory.RefOf(u, namespaced, p.cr.GetNamespace()))
+	}
+	return refs, nil
 }
 
 func (p *pass) suspects(ctx context.Context) map[inventory.Ref]inventory.Finding {
@@ -163,7 +216,7 @@ func (p *pass) input(ctx context.Context, want *wanted, have *seen) (state.Input
 	}
 	in.Suspects = len(p.suspects(ctx))
 	if have.deployed.Labels[release.DigestLabel] != want.digest {
-		if err := p.render(want, have); err != nil {
+		if err := p.render(want, have.deployed.Version); err != nil {
 			return in, err
 		}
 		in.SameManifest = want.manifest == have.deployed.Manifest
@@ -171,8 +224,8 @@ func (p *pass) input(ctx context.Context, want *wanted, have *seen) (state.Input
 	return in, nil
 }
 
-// render renders what is wanted as the deployed revision would have been.
-func (p *pass) render(want *wanted, have *seen) error {
+// render renders what is wanted as the given revision would have been (1 for a first install).
+func (p *pass) render(want *wanted, revision int) error {
 	if want.manifest != "" {
 		return nil
 	}
@@ -181,8 +234,8 @@ func (p *pass) render(want *wanted, have *seen) error {
 		return err
 	}
 	opts := chartutil.ReleaseOptions{Name: p.cr.GetName(), Namespace: p.cr.GetNamespace(), Revision: 1, IsInstall: true}
-	if have.deployed != nil && have.deployed.Version > 1 {
-		opts.Revision, opts.IsInstall, opts.IsUpgrade = have.deployed.Version, false, true
+	if revision > 1 {
+		opts.Revision, opts.IsInstall, opts.IsUpgrade = revision, false, true
 	}
 	req := render.Request{Chart: chrt, Values: copyValues(want.values), Release: opts, Capabilities: want.capabilities}
 	if p.watch.DryRunOption == "server" {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/operator-framework/operator-lib/handler"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,19 +28,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/release"
 )
 
 var secretGVK = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
 
 // NewCache returns the cache of dependents: metadata of objects with an owner mark in the given
-// namespaces (all when there are none), without managed fields. It is to be added to the manager.
+// namespaces (all when there are none), compacted. It is to be added to the manager.
 func NewCache(cfg *rest.Config, opts cache.Options) (cache.Cache, error) {
 	marked, err := labels.NewRequirement(inventory.OwnerUIDLabel, selection.Exists, nil)
 	if err != nil {
 		return nil, fmt.Errorf("select dependents: %w", err)
 	}
 	opts.DefaultLabelSelector = labels.NewSelector().Add(*marked)
-	opts.DefaultTransform = cache.TransformStripManagedFields()
+	opts.DefaultTransform = func(obj any) (any, error) {
+		if m, ok := obj.(*metav1.PartialObjectMetadata); ok {
+			inventory.Compact(m)
+		}
+		return obj, nil
+	}
 	c, err := cache.New(cfg, opts)
 	if err != nil {
 		return nil, fmt.Errorf("create cache of dependents: %w", err)
@@ -53,40 +61,73 @@ type Watcher struct {
 	owner      schema.GroupVersionKind
 	events     bool
 
-	mu      sync.Mutex
-	watched map[schema.GroupVersionKind]bool
+	mu    sync.Mutex
+	kinds map[schema.GroupVersionKind]progress
 }
+
+// progress of watching a kind.
+type progress int
+
+const (
+	unknown progress = iota
+	started
+	inCache
+)
+
+// syncTimeout bounds the wait for the first list of a kind; the reconcile that gives up is retried.
+const syncTimeout = 30 * time.Second
 
 // NewWatcher returns a Watcher for custom resources of kind owner. With events false dependents are cached but
 // don't trigger reconciles (watchDependentResources: false).
 func NewWatcher(c cache.Cache, ctrl controller.Controller, owner schema.GroupVersionKind, events bool) *Watcher {
-	return &Watcher{cache: c, controller: ctrl, owner: owner, events: events, watched: map[schema.GroupVersionKind]bool{}}
+	return &Watcher{cache: c, controller: ctrl, owner: owner, events: events, kinds: map[schema.GroupVersionKind]progress{}}
 }
 
 // Ensure starts watching the kinds of refs that are not watched yet and returns when they are in
-// the cache.
+// the cache. Nobody else waits meanwhile: a kind that can't be listed holds up only those who
+// need it.
 func (w *Watcher) Ensure(ctx context.Context, refs []inventory.Ref) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var started []*metav1.PartialObjectMetadata
-	for _, ref := range refs {
-		if w.watched[ref.GroupVersionKind] {
-			continue
-		}
-		obj := &metav1.PartialObjectMetadata{}
-		obj.SetGroupVersionKind(ref.GroupVersionKind)
-		if err := w.start(ctx, obj); err != nil {
-			return fmt.Errorf("watch %s: %w", ref.Kind, err)
-		}
-		w.watched[ref.GroupVersionKind] = true
-		started = append(started, obj)
+	pending, err := w.startMissing(ctx, refs)
+	if err != nil || len(pending) == 0 {
+		return err
 	}
-	for _, obj := range started { // all lists are under way, so this waits for the slowest only
-		if _, err := w.cache.GetInformer(ctx, obj); err != nil {
-			return fmt.Errorf("watch %s: %w", obj.Kind, err)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	for _, gvk := range pending { // all lists are under way, so this waits for the slowest only
+		if _, err := w.cache.GetInformer(ctx, metadataOf(gvk)); err != nil {
+			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
 		}
+		w.mu.Lock()
+		w.kinds[gvk] = inCache
+		w.mu.Unlock()
 	}
 	return nil
+}
+
+// startMissing returns the kinds of refs that are not in the cache yet.
+func (w *Watcher) startMissing(ctx context.Context, refs []inventory.Ref) ([]schema.GroupVersionKind, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var pending []schema.GroupVersionKind
+	for _, ref := range refs {
+		gvk := ref.GroupVersionKind
+		if w.kinds[gvk] == unknown {
+			if err := w.start(ctx, metadataOf(gvk)); err != nil {
+				return nil, fmt.Errorf("watch %s: %w", gvk.Kind, err)
+			}
+			w.kinds[gvk] = started
+		}
+		if w.kinds[gvk] != inCache && !slices.Contains(pending, gvk) {
+			pending = append(pending, gvk)
+		}
+	}
+	return pending, nil
+}
+
+func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(gvk)
+	return obj
 }
 
 func (w *Watcher) start(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
@@ -144,23 +185,43 @@ func (w *Watcher) Get(ctx context.Context, ref inventory.Ref) (*metav1.PartialOb
 	return obj, true
 }
 
-// ReleaseMark identifies the stored revisions of a custom resource's release: it changes with
-// every write to one of the release Secrets.
-func (w *Watcher) ReleaseMark(ctx context.Context, namespace string, owner types.UID) (string, error) {
+// Revision is what the labels of a release Secret tell.
+type Revision struct {
+	Version int
+	Status  string
+	Digest  string
+}
+
+// Release is what the cache shows of a stored release.
+type Release struct {
+	// Mark changes with every write to one of the release Secrets.
+	Mark string
+	// Latest is the newest revision; its Version is 0 when there is none.
+	Latest Revision
+}
+
+// Release looks at the release Secrets of a custom resource in the cache.
+func (w *Watcher) Release(ctx context.Context, namespace string, owner types.UID) (Release, error) {
 	if err := w.Ensure(ctx, []inventory.Ref{{GroupVersionKind: secretGVK}}); err != nil {
-		return "", err
+		return Release{}, err
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "SecretList"})
 	err := w.cache.List(ctx, list, client.InNamespace(namespace),
 		client.MatchingLabels{inventory.OwnerUIDLabel: string(owner), "owner": "helm"})
 	if err != nil {
-		return "", fmt.Errorf("list release Secrets: %w", err)
+		return Release{}, fmt.Errorf("list release Secrets: %w", err)
 	}
+	var out Release
 	marks := make([]string, 0, len(list.Items))
 	for _, s := range list.Items {
 		marks = append(marks, s.Name+"@"+s.ResourceVersion)
+		version, err := strconv.Atoi(s.Labels["version"])
+		if err == nil && version > out.Latest.Version {
+			out.Latest = Revision{Version: version, Status: s.Labels["status"], Digest: s.Labels[release.DigestLabel]}
+		}
 	}
 	slices.Sort(marks)
-	return strings.Join(marks, " "), nil
+	out.Mark = strings.Join(marks, " ")
+	return out, nil
 }

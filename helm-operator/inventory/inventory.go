@@ -64,13 +64,55 @@ func RefOf(u *unstructured.Unstructured, namespaced bool, namespace string) Ref 
 	return r
 }
 
-// Fingerprint of an object's metadata: it changes whenever something changes that a chart could
-// have rendered. Kinds that count generations are compared by generation, so that a status update
-// costs nothing; others by resourceVersion.
+// Compact replaces the managed fields of an object's metadata by one entry with a digest of all
+// writes but those to the status, which is all that a comparison needs of them. It is idempotent:
+// informers may transform an object twice.
+func Compact(m *metav1.PartialObjectMetadata) {
+	if len(m.ManagedFields) == 0 || isCompact(m) {
+		return
+	}
+	h := sha256.New()
+	for _, mf := range m.ManagedFields {
+		if mf.Subresource == "status" || mf.FieldsV1 == nil {
+			continue
+		}
+		fmt.Fprintf(h, "%q %q %q ", mf.Manager, mf.Operation, mf.Subresource)
+		h.Write(canonical(mf.FieldsV1.GetRawBytes()))
+		if mf.Time != nil {
+			fmt.Fprintf(h, " %d", mf.Time.Unix())
+		}
+	}
+	m.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: hex.EncodeToString(h.Sum(nil)[:8])}}
+}
+
+func isCompact(m *metav1.PartialObjectMetadata) bool {
+	return len(m.ManagedFields) == 1 && m.ManagedFields[0].FieldsV1 == nil
+}
+
+// canonical writes JSON with sorted keys: two clients may read one object's fields in two orders.
+func canonical(data []byte) []byte {
+	var v any
+	if json.Unmarshal(data, &v) != nil {
+		return data
+	}
+	sorted, err := json.Marshal(v)
+	if err != nil {
+		return data
+	}
+	return sorted
+}
+
+// Fingerprint of an object's compacted metadata: it changes whenever something changes that a
+// chart could have rendered. A change of the status costs nothing: kinds that count generations
+// are compared by generation, others by who wrote what, and only objects without either by
+// resourceVersion.
 func Fingerprint(m *metav1.PartialObjectMetadata) string {
-	version := fmt.Sprintf("g%d", m.Generation)
-	if m.Generation == 0 {
-		version = "r" + m.ResourceVersion
+	version := "r" + m.ResourceVersion
+	switch {
+	case m.Generation != 0:
+		version = fmt.Sprintf("g%d", m.Generation)
+	case isCompact(m):
+		version = "w" + m.ManagedFields[0].Manager
 	}
 	meta, err := json.Marshal(struct {
 		Labels, Annotations map[string]string
@@ -83,6 +125,18 @@ func Fingerprint(m *metav1.PartialObjectMetadata) string {
 	}
 	sum := sha256.Sum256(meta)
 	return string(m.UID) + "/" + version + "/" + hex.EncodeToString(sum[:8])
+}
+
+// Digest of the fingerprints of all objects of a release: 16 hexadecimal characters, "" when one is unknown.
+func Digest(refs []Ref, fingerprints map[Ref]string) string {
+	h := sha256.New()
+	for _, ref := range refs {
+		if fingerprints[ref] == "" {
+			return ""
+		}
+		fmt.Fprintf(h, "%q %q %q %q\n", ref.GroupVersionKind.String(), ref.Namespace, ref.Name, fingerprints[ref])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // Finding is what a comparison of the inventory with the cache found about one object.

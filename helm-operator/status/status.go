@@ -40,6 +40,9 @@ type DeployedRelease struct {
 	Revision int64  `json:"revision"`
 	// Chart is <name>-<version>.
 	Chart string `json:"chart"`
+	// InventoryDigest stands for the state in which the release's objects were verified; a new
+	// process that finds it unchanged has nothing to verify.
+	InventoryDigest string `json:"inventoryDigest,omitempty"`
 }
 
 // Status is this program's share of a status.

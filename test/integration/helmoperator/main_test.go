@@ -243,7 +243,9 @@ func (s *scenario) deployment(name string) *appsv1.Deployment {
 // eventually waits until check holds; what names it in the failure.
 func (s *scenario) eventually(what string, check func() bool) {
 	s.Helper()
-	require.Eventually(s, check, time.Minute, 20*time.Millisecond, what)
+	for deadline := time.Now().Add(time.Minute); !check(); time.Sleep(20 * time.Millisecond) {
+		require.True(s, time.Now().Before(deadline), "never: %s", what)
+	}
 }
 
 // condition returns status and reason of a condition once the operator has seen the newest
