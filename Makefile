@@ -1,0 +1,124 @@
+# The operator for IBM DataPower Gateway. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export CGO_ENABLED ?= 0
+
+VERSION     ?= 0.1.0
+BIN         := $(CURDIR)/bin
+CLUSTER     := $(CURDIR)/.cluster
+CLUSTER_BIN := $(CLUSTER)/bin
+KUBECONFIG  ?= $(CLUSTER)/kubeconfig
+export KUBECONFIG
+GO          ?= go
+PACKAGES    := ./...
+
+##@ The two commands
+
+.PHONY: demo
+demo: build cluster-up ## Show the main job on a local cluster, break things, watch the repair; leaves the cluster up
+	hack/demo.sh
+
+.PHONY: test
+test: verify lint test-go ## Everything CI runs: generated files, linters, unit, golden and integration tests
+
+##@ Development
+
+.PHONY: help
+help: ## List every target
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9A-Z_-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the operator's programs into bin/
+	@echo "building the operator's programs (the first time takes some minutes)"
+	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/...
+
+.PHONY: run
+run: build ## Install the CRDs and run the operator's programs on this machine against KUBECONFIG until interrupted
+	hack/run.sh
+
+.PHONY: install
+install: cluster-build ## Install the CRDs into the cluster of KUBECONFIG
+	$(CLUSTER_BIN)/kubectl apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: cluster-build ## Remove the CRDs and with them every DataPowerService
+	$(CLUSTER_BIN)/kubectl delete --ignore-not-found -k config/crd
+
+##@ Local cluster
+
+.PHONY: cluster-build
+cluster-build: ## Build Kubernetes from Go modules into .cluster/bin (about five minutes the first time)
+	$(GO) run ./test/cluster/cmd/cluster build
+
+.PHONY: cluster-up
+cluster-up: ## Start Kubernetes with simulated nodes; kubeconfig in .cluster/kubeconfig
+	$(GO) run ./test/cluster/cmd/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Stop the local cluster and what runs against it
+	@hack/operator.sh stop
+	$(GO) run ./test/cluster/cmd/cluster down
+
+.PHONY: cluster-status
+cluster-status: ## Tell whether the local cluster runs
+	$(GO) run ./test/cluster/cmd/cluster status
+
+##@ Tests and checks
+
+.PHONY: test-go
+test-go: build cluster-build $(BIN)/kubeconform ## Unit, golden and integration tests
+	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
+		$(GO) test -timeout 40m $(PACKAGES)
+
+.PHONY: test-unit
+test-unit: ## Only the tests that need no cluster
+	env -u KUBEBUILDER_ASSETS $(GO) test $(PACKAGES)
+
+.PHONY: update-golden
+update-golden: cluster-build ## Rewrite the golden files; read the diff before committing it
+	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) $(GO) test ./test/chart/... -update
+
+.PHONY: lint
+lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (where installed), helm lint
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(BIN)/staticcheck $(PACKAGES)
+	@if command -v shellcheck >/dev/null; then shellcheck $$(git ls-files '*.sh') .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	$(BIN)/helm lint --strict helm-charts/*/
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README
+	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(GO) run ./hack/chartdoc
+
+.PHONY: verify
+verify: ## Fail when generated files are not what the sources give
+	hack/verify.sh
+
+##@ Tools
+
+$(BIN)/controller-gen: tools/dev/go.sum
+	cd tools/dev && $(GO) build -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(BIN)/kubeconform: tools/dev/go.sum
+	cd tools/dev && $(GO) build -o $@ github.com/yannh/kubeconform/cmd/kubeconform
+
+$(BIN)/staticcheck: tools/dev/go.sum
+	cd tools/dev && $(GO) build -o $@ honnef.co/go/tools/cmd/staticcheck
+
+# Helm takes the Kubernetes version that it assumes without a cluster from the linker.
+HELM_LDFLAGS := -s -w \
+	-X helm.sh/helm/v3/internal/version.version=$(shell $(GO) list -m -f '{{.Version}}' helm.sh/helm/v3 2>/dev/null) \
+	-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36
+
+$(BIN)/helm: go.sum
+	$(GO) build -trimpath -ldflags "$(HELM_LDFLAGS)" -o $@ helm.sh/helm/v3/cmd/helm
+
+.PHONY: clean
+clean: cluster-down ## Remove everything that was built
+	rm -rf $(BIN) $(CLUSTER)

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# The main job, shown: published resources become running gateway sets; what is broken is
+# repaired. Runs against the local cluster and leaves it up.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# Never anybody else's cluster, whatever the environment says.
+KUBECONFIG=$PWD/.cluster/kubeconfig
+# shellcheck source=hack/lib.sh
+. hack/lib.sh
+
+ns=${DEMO_NAMESPACE:-datapower-demo}
+step=0
+
+title() {
+  step=$((step + 1))
+  printf '\n\033[1m%d. %s\033[0m\n' "$step" "$*"
+}
+
+# show CMD...: print a command as a reader would type it, then run it.
+show() {
+  printf '\033[36m$ %s\033[0m\n' "$*"
+  "$@"
+}
+
+k() { show kubectl -n "$ns" "$@"; }
+
+# until_true TEXT CMD...: wait for a command to succeed, at most a minute.
+until_true() {
+  local text=$1
+  shift
+  for _ in $(seq 300); do
+    if "$@" >/dev/null 2>&1; then
+      say "   $text"
+      return
+    fi
+    sleep 0.2
+  done
+  say "   still not: $text"
+  kubectl -n "$ns" get events --sort-by=.lastTimestamp | tail -20
+  fail "the logs are in .cluster/operator/"
+}
+
+need_cluster
+hack/operator.sh stop
+kubectl delete namespace "$ns" --ignore-not-found --wait >/dev/null 2>&1 || true
+
+title "Install the kinds and start the operator (helm-operator and sidecar, on this machine)"
+show kubectl apply --server-side -k config/crd
+kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases >/dev/null
+show hack/operator.sh start
+show kubectl create namespace "$ns"
+
+title "Apply the samples"
+k apply -k config/samples
+for name in gateway orders editor elastic; do
+  k wait --for=condition=Ready "dp/$name" --timeout=2m
+done
+k get dp
+
+title "What became of one of them"
+k get statefulset,service,configmap,serviceaccount,poddisruptionbudget,networkpolicy,datapowermonitor -l datapower.ibm.com/service=orders
+k get pods -l datapower.ibm.com/service=orders -o wide
+k describe dp orders | sed -n '/^Status:/,$p'
+
+title "Scale it as one scales anything"
+k scale dp/orders --replicas=5
+k wait --for=jsonpath='{.status.replicas}'=5 dp/orders --timeout=1m
+k wait --for=condition=Ready dp/orders --timeout=1m
+k get dp orders
+
+title "Delete its Service: the operator makes it again"
+uid=$(kubectl -n "$ns" get service orders-headless -o 'jsonpath={.metadata.uid}')
+k delete service orders-headless
+# shellcheck disable=SC2016 # expanded by the inner shell
+until_true "orders-headless is back" sh -c '[ "$(kubectl -n "$0" get service orders-headless -o "jsonpath={.metadata.uid}")" != "$1" ]' "$ns" "$uid"
+k get service orders-headless
+
+title "Edit its StatefulSet behind the operator's back: the edit is undone"
+k patch statefulset orders --type=json -p '[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"registry.invalid/rogue:1"}]'
+# shellcheck disable=SC2016
+until_true "the image is the right one again" sh -c 'kubectl -n "$0" get statefulset orders -o "jsonpath={.spec.template.spec.containers[0].image}" | grep -q datapower-prod' "$ns"
+k get events --field-selector reason=DriftCorrected
+
+title "Delete a Secret that the gateways need: the service says what is missing and keeps running"
+saved=$(kubectl -n "$ns" get secret orders-admin -o json | sed -E '/"(uid|resourceVersion|creationTimestamp)"/d')
+k delete secret orders-admin
+k wait --for=condition=Error dp/orders --timeout=1m
+k get dp orders -o 'jsonpath={.status.phase}{": "}{.status.conditions[?(@.type=="Error")].message}{"\n"}'
+k get pods -l datapower.ibm.com/service=orders
+say "put it back:"
+printf '%s' "$saved" | show kubectl -n "$ns" apply -f -
+until_true "orders is well again" sh -c '[ "$(kubectl -n "$0" get dp orders -o "jsonpath={.status.phase}")" = Running ]' "$ns"
+
+title "Change a password: the pods roll"
+k patch secret orders-operator -p '{"stringData":{"password":"another"}}'
+k wait --for=jsonpath='{.status.deployedRelease.revision}'=3 dp/orders --timeout=1m
+k wait --for=condition=Ready dp/orders --timeout=2m
+k rollout status statefulset/orders --timeout=2m
+
+title "Bad input is refused and changes nothing"
+if k patch dp orders --type=merge -p '{"spec":{"license":{"accept":false}}}'; then
+  fail "a licence that is not accepted should have been refused"
+fi
+if k patch dp orders --type=merge -p '{"spec":{"resources":{"limits":{"memory":"1Gi"}}}}'; then
+  fail "too little memory should have been refused"
+fi
+
+title "Done"
+k get dp
+cat <<EOF
+
+The cluster and the operator go on running. To look around:
+
+  export KUBECONFIG=$KUBECONFIG
+  export PATH=$PWD/.cluster/bin:\$PATH
+  kubectl -n $ns get dp,pods
+  kubectl -n $ns describe dp orders
+  kubectl explain dp.spec.domains
+
+The operator's logs are in .cluster/operator/. To stop everything: make cluster-down
+EOF
