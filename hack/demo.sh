@@ -89,6 +89,7 @@ k get dp orders -o 'jsonpath={.status.phase}{": "}{.status.conditions[?(@.type==
 k get pods -l datapower.ibm.com/service=orders
 say "put it back:"
 printf '%s' "$saved" | show kubectl -n "$ns" apply -f -
+# shellcheck disable=SC2016
 until_true "orders is well again" sh -c '[ "$(kubectl -n "$0" get dp orders -o "jsonpath={.status.phase}")" = Running ]' "$ns"
 
 title "Change a password: the pods roll"

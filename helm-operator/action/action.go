@@ -198,6 +198,7 @@ func (c *Client) Install(r Release) (*helmrelease.Release, error) {
 func (c *Client) Upgrade(r Release) (*helmrelease.Release, error) {
 	opts := []helmclient.UpgradeOption{func(u *helmaction.Upgrade) error {
 		u.Labels = r.labels()
+		u.ResetValues = true // with no values at all, Helm would take the last release's
 		u.MaxHistory = r.MaxHistory
 		return nil
 	}}

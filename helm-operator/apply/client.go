@@ -184,6 +184,16 @@ func (c *Client) knownKinds(reader io.Reader) (io.Reader, error) {
 	return &out, nil
 }
 
+// WaitForDelete implements kube.InterfaceExt; Helm calls it for hooks, which it deletes before it
+// creates them.
+func (c *Client) WaitForDelete(resources kube.ResourceList, timeout time.Duration) error {
+	rest := c.withoutDone(resources)
+	if len(rest) == 0 {
+		return nil
+	}
+	return c.Client.WaitForDelete(rest, timeout)
+}
+
 // Create implements kube.Interface.
 func (c *Client) Create(resources kube.ResourceList) (*kube.Result, error) {
 	rest := c.withoutDone(resources)
@@ -229,7 +239,7 @@ func (c *Client) Delete(resources kube.ResourceList) (*kube.Result, []error) {
 func (c *Client) DeleteWithPropagationPolicy(resources kube.ResourceList, policy metav1.DeletionPropagation) (*kube.Result, []error) {
 	var errs []error
 	res := &kube.Result{}
-	for _, info := range resources {
+	for _, info := range c.withoutDone(resources) {
 		change, err := c.writer(false).delete(info, policy)
 		if err != nil {
 			errs = append(errs, err)

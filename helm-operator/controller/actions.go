@@ -197,7 +197,7 @@ func (p *pass) reportInSync() {
 	p.set(status.ReleaseFailed, metav1.ConditionFalse, "UpToDate", "")
 	p.set(status.Irreconcilable, metav1.ConditionFalse, "UpToDate", "")
 	p.status.ObservedGeneration = p.cr.GetGeneration()
-	clear(p.memo.warned)
+	p.memo.warned = p.raised // what went away is told again when it comes back
 }
 
 // uninstall deletes the release and its objects. With wait it returns false until the objects are

@@ -323,12 +323,11 @@ func (p *pass) keep(ctx context.Context) error {
 
 func copyValues(v chartutil.Values) chartutil.Values { return runtime.DeepCopyJSON(v) }
 
-// warnOnce emits a Warning event when the message is new for this resource.
+// warnOnce emits a Warning event unless the same was told since all was well.
 func (p *pass) warnOnce(reason, message string) {
-	if p.memo.warned[reason+message] {
-		return
+	key := reason + ": " + message
+	if !p.memo.warned[key] {
+		p.event(corev1.EventTypeWarning, reason, message, message)
 	}
-	clear(p.memo.warned)
-	p.memo.warned[reason+message] = true
-	p.event(corev1.EventTypeWarning, reason, message, message)
+	p.memo.warned[key], p.raised[key] = true, true
 }

@@ -205,6 +205,7 @@ func TestBeingInSyncClearsWhatWasWrong(t *testing.T) {
 	p := w.pass(resource())
 	require.NoError(t, p.failed(&wanted{digest: "now"}, "Install", errors.New("no")))
 	require.NoError(t, p.held(&mapper.HoldError{Reason: "R", Message: "m"}))
+	p = w.pass(resource())
 	p.status.DeployedRelease = &status.DeployedRelease{Name: "gw", Revision: 3, Chart: "demo-1.0.0"}
 	p.reportInSync()
 	assert.Equal(t, metav1.ConditionTrue, condition(p, status.Deployed).Status)
@@ -214,7 +215,7 @@ func TestBeingInSyncClearsWhatWasWrong(t *testing.T) {
 	assert.EqualValues(t, 7, p.status.ObservedGeneration)
 
 	w.events = nil
-	require.NoError(t, p.held(&mapper.HoldError{Reason: "R", Message: "m"}))
+	require.NoError(t, w.pass(resource()).held(&mapper.HoldError{Reason: "R", Message: "m"}))
 	assert.Len(t, w.events, 1, "what comes back after all was well is told again")
 }
 

@@ -79,6 +79,8 @@ type pass struct {
 	memo    *memo
 	status  status.Status
 	control control.Control
+	// raised are the warnings that hold in this reconcile.
+	raised map[string]bool
 	// requeue asks for another reconcile after this time; 0 asks for none.
 	requeue time.Duration
 }
@@ -187,7 +189,7 @@ func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured)
 	}
 	return &pass{
 		Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy(),
-		control: control.Read(cr.GetAnnotations(), r.clock.Now()),
+		control: control.Read(cr.GetAnnotations(), r.clock.Now()), raised: map[string]bool{},
 	}, nil
 }
 

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/operator-framework/operator-lib/handler"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/kinds"
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
 )
 
@@ -60,85 +59,33 @@ type Watcher struct {
 	controller controller.Controller
 	owner      schema.GroupVersionKind
 	events     bool
-
-	mu    sync.Mutex
-	kinds map[schema.GroupVersionKind]progress
+	kinds      *kinds.Starter
 }
-
-// progress of watching a kind.
-type progress int
-
-const (
-	unknown progress = iota
-	started
-	inCache
-)
-
-// syncTimeout bounds the wait for the first list of a kind; the reconcile that gives up is retried.
-const syncTimeout = 30 * time.Second
 
 // NewWatcher returns a Watcher for custom resources of kind owner. With events false dependents are cached but
 // don't trigger reconciles (watchDependentResources: false).
 func NewWatcher(c cache.Cache, ctrl controller.Controller, owner schema.GroupVersionKind, events bool) *Watcher {
-	return &Watcher{cache: c, controller: ctrl, owner: owner, events: events, kinds: map[schema.GroupVersionKind]progress{}}
+	w := &Watcher{cache: c, controller: ctrl, owner: owner, events: events}
+	w.kinds = kinds.NewStarter(c, w.watch)
+	return w
 }
 
 // Ensure starts watching the kinds of refs that are not watched yet and returns when they are in
-// the cache. Nobody else waits meanwhile: a kind that can't be listed holds up only those who
-// need it.
+// the cache.
 func (w *Watcher) Ensure(ctx context.Context, refs []inventory.Ref) error {
-	pending, err := w.startMissing(ctx, refs)
-	if err != nil || len(pending) == 0 {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
-	defer cancel()
-	for _, gvk := range pending { // all lists are under way, so this waits for the slowest only
-		if _, err := w.cache.GetInformer(ctx, metadataOf(gvk)); err != nil {
-			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
-		}
-		w.mu.Lock()
-		w.kinds[gvk] = inCache
-		w.mu.Unlock()
-	}
-	return nil
-}
-
-// startMissing returns the kinds of refs that are not in the cache yet.
-func (w *Watcher) startMissing(ctx context.Context, refs []inventory.Ref) ([]schema.GroupVersionKind, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var pending []schema.GroupVersionKind
+	gvks := make([]schema.GroupVersionKind, 0, len(refs))
 	for _, ref := range refs {
-		gvk := ref.GroupVersionKind
-		if w.kinds[gvk] == unknown {
-			if err := w.start(ctx, metadataOf(gvk)); err != nil {
-				return nil, fmt.Errorf("watch %s: %w", gvk.Kind, err)
-			}
-			w.kinds[gvk] = started
-		}
-		if w.kinds[gvk] != inCache && !slices.Contains(pending, gvk) {
-			pending = append(pending, gvk)
-		}
+		gvks = append(gvks, ref.GroupVersionKind)
 	}
-	return pending, nil
+	return w.kinds.Ensure(ctx, gvks...)
 }
 
-func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {
-	obj := &metav1.PartialObjectMetadata{}
-	obj.SetGroupVersionKind(gvk)
-	return obj
-}
-
-func (w *Watcher) start(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
-	if w.events {
-		handle := ctrlhandler.EnqueueRequestsFromMapFunc(w.requests)
-		if err := w.controller.Watch(source.Kind[client.Object](w.cache, obj, handle, changed())); err != nil {
-			return err
-		}
+func (w *Watcher) watch(obj *metav1.PartialObjectMetadata) error {
+	if !w.events {
+		return nil
 	}
-	_, err := w.cache.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	return err
+	handle := ctrlhandler.EnqueueRequestsFromMapFunc(w.requests)
+	return w.controller.Watch(source.Kind[client.Object](w.cache, obj, handle, changed()))
 }
 
 // requests finds the custom resource that an object belongs to: by its controlling owner

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
+	"github.com/datapower-operator/datapower-operator/helm-operator/kinds"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 )
 
@@ -33,11 +36,12 @@ type Tracker struct {
 	live       client.Reader
 	controller controller.Controller
 
-	mu      sync.Mutex
-	watched map[schema.GroupVersionKind]bool
-	users   map[key]map[types.NamespacedName]bool // referenced object -> custom resources
-	uses    map[types.NamespacedName][]key
-	hashes  map[key]hashed
+	kinds *kinds.Starter
+
+	mu     sync.Mutex
+	users  map[key]map[types.NamespacedName]bool // referenced object -> custom resources
+	uses   map[types.NamespacedName][]key
+	hashes map[key]hashed
 }
 
 type key struct {
@@ -55,32 +59,33 @@ var _ mapper.Cluster = (*Tracker)(nil)
 
 // NewTracker reads metadata from c and content from live.
 func NewTracker(c cache.Cache, live client.Reader, ctrl controller.Controller) *Tracker {
-	return &Tracker{
+	t := &Tracker{
 		cache: c, live: live, controller: ctrl,
-		watched: map[schema.GroupVersionKind]bool{},
-		users:   map[key]map[types.NamespacedName]bool{},
-		uses:    map[types.NamespacedName][]key{},
-		hashes:  map[key]hashed{},
+		users:  map[key]map[types.NamespacedName]bool{},
+		uses:   map[types.NamespacedName][]key{},
+		hashes: map[key]hashed{},
 	}
+	t.kinds = kinds.NewStarter(c, t.watch)
+	return t
 }
 
 // Register records which objects cr names, before they are read, so that no change in between is
 // missed. It replaces what was recorded for cr; no references forget it.
 func (t *Tracker) Register(ctx context.Context, cr types.NamespacedName, refs []mapper.Reference) error {
+	t.record(cr, refs)
+	gvks := make([]schema.GroupVersionKind, 0, len(refs))
+	for _, ref := range refs {
+		gvks = append(gvks, ref.GroupVersionKind)
+	}
+	return t.kinds.Ensure(ctx, gvks...)
+}
+
+func (t *Tracker) record(cr types.NamespacedName, refs []mapper.Reference) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, k := range t.uses[cr] {
-		delete(t.users[k], cr)
-		if len(t.users[k]) == 0 {
-			delete(t.users, k)
-			delete(t.hashes, k)
-		}
-	}
+	before := t.uses[cr]
 	delete(t.uses, cr)
 	for _, ref := range refs {
-		if err := t.watch(ctx, ref.GroupVersionKind); err != nil {
-			return fmt.Errorf("watch %s: %w", ref.Kind, err)
-		}
 		k := key{gvk: ref.GroupVersionKind, namespace: cr.Namespace, name: ref.Name}
 		if t.users[k] == nil {
 			t.users[k] = map[types.NamespacedName]bool{}
@@ -88,27 +93,24 @@ func (t *Tracker) Register(ctx context.Context, cr types.NamespacedName, refs []
 		t.users[k][cr] = true
 		t.uses[cr] = append(t.uses[cr], k)
 	}
-	return nil
+	for _, k := range before {
+		if slices.Contains(t.uses[cr], k) {
+			continue
+		}
+		delete(t.users[k], cr)
+		if len(t.users[k]) == 0 {
+			delete(t.users, k)
+			delete(t.hashes, k)
+		}
+	}
 }
 
-func (t *Tracker) watch(ctx context.Context, gvk schema.GroupVersionKind) error {
-	if t.watched[gvk] {
-		return nil
-	}
-	obj := &metav1.PartialObjectMetadata{}
-	obj.SetGroupVersionKind(gvk)
-	src := source.Kind[client.Object](t.cache, obj, handler.EnqueueRequestsFromMapFunc(
+func (t *Tracker) watch(obj *metav1.PartialObjectMetadata) error {
+	gvk := obj.GroupVersionKind()
+	return t.controller.Watch(source.Kind[client.Object](t.cache, obj, handler.EnqueueRequestsFromMapFunc(
 		func(_ context.Context, o client.Object) []reconcile.Request {
 			return t.requests(key{gvk: gvk, namespace: o.GetNamespace(), name: o.GetName()})
-		}), predicate.ResourceVersionChangedPredicate{})
-	if err := t.controller.Watch(src); err != nil {
-		return err
-	}
-	if _, err := t.cache.GetInformer(ctx, obj); err != nil { // waits for the first list
-		return err
-	}
-	t.watched[gvk] = true
-	return nil
+		}), predicate.ResourceVersionChangedPredicate{}))
 }
 
 func (t *Tracker) requests(k key) []reconcile.Request {
@@ -174,7 +176,7 @@ func (t *Tracker) Owner(ctx context.Context, ref mapper.Reference, namespace str
 	if c := metav1.GetControllerOf(m); c != nil {
 		return string(c.UID), true, nil
 	}
-	return "", true, nil
+	return m.GetLabels()[inventory.OwnerUIDLabel], true, nil
 }
 
 func (t *Tracker) metadata(ctx context.Context, ref mapper.Reference, namespace string) (*metav1.PartialObjectMetadata, bool, error) {

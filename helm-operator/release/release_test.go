@@ -264,24 +264,50 @@ func TestUnlockingMakesAnInterruptedRevisionAFailedOneThatDoesNotCount(t *testin
 		helmrelease.StatusUninstalling, helmrelease.StatusUnknown,
 	} {
 		t.Run(string(status), func(t *testing.T) {
-			s := stored(t, record(1, helmrelease.StatusDeployed, "now"), record(2, status, "now"))
+			s := stored(t, record(1, helmrelease.StatusDeployed, "before"), record(2, helmrelease.StatusFailed, "now"), record(3, status, "now"))
 			_, records, err := release.Read(s, "gw")
 			require.NoError(t, err)
 			require.NoError(t, release.Unlock(s, records[0]))
 
 			h := read(t, s)
-			require.Len(t, h, 2)
+			require.Len(t, h, 3)
 			assert.Equal(t, helmrelease.StatusFailed, h[0].Status)
-			assert.Empty(t, h[0].Digest)
+			assert.True(t, h[0].Interrupted)
 			assert.Contains(t, h[0].Description, string(status))
-			count, _ := h.FailedAttempts("now")
-			assert.Zero(t, count, "an interruption is no failure of these inputs")
-			assert.Equal(t, helmrelease.StatusDeployed, h[1].Status, "the revision below is left alone")
-			again, err := s.Get("gw", 2)
+			count, last := h.FailedAttempts("now")
+			assert.Equal(t, 1, count, "an interruption is no failure of these inputs")
+			assert.Equal(t, start.Add(2*time.Minute), last)
+			assert.False(t, h[1].Interrupted)
+			assert.Equal(t, helmrelease.StatusDeployed, h[2].Status, "the revisions below are left alone")
+			again, err := s.Get("gw", 3)
 			require.NoError(t, err)
-			assert.Equal(t, "yes", again.Labels["kept"], "other labels stay")
+			assert.Equal(t, "yes", again.Labels["kept"], "labels stay")
 		})
 	}
+}
+
+func hook(name string, phase helmrelease.HookPhase) *helmrelease.Hook {
+	return &helmrelease.Hook{Name: name, Kind: "Job", LastRun: helmrelease.HookExecution{Phase: phase}}
+}
+
+func TestHooksOfAnInterruptedActionAreFinishedOnlyForTheSameInputs(t *testing.T) {
+	interrupted := func(status helmrelease.Status, digest string) *helmrelease.Release {
+		rel := record(1, status, digest)
+		rel.Hooks = []*helmrelease.Hook{
+			hook("done", helmrelease.HookPhaseSucceeded), hook("failed", helmrelease.HookPhaseFailed),
+			hook("running", helmrelease.HookPhaseRunning), hook("unknown", helmrelease.HookPhaseUnknown), hook("waiting", ""),
+		}
+		require.NoError(t, release.Unlock(stored(t, rel), rel))
+		return rel
+	}
+	done := release.FinishedHooks(interrupted(helmrelease.StatusPendingInstall, "now"), "now")
+	require.Len(t, done, 1)
+	assert.Equal(t, "done", done[0].Name)
+	assert.Empty(t, release.FinishedHooks(interrupted(helmrelease.StatusPendingInstall, "before"), "now"))
+
+	failed := record(1, helmrelease.StatusFailed, "now")
+	failed.Hooks = []*helmrelease.Hook{hook("done", helmrelease.HookPhaseSucceeded)}
+	assert.Empty(t, release.FinishedHooks(failed, "now"), "a failed action is repeated from its start")
 }
 
 func TestSupersedingLeavesOneDeployedRevision(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +27,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 // Server is the API server; its methods are safe for concurrent use.
@@ -83,6 +88,19 @@ func (s *Server) Config() *rest.Config {
 // Mapper knows the server's kinds.
 func (s *Server) Mapper() meta.RESTMapper { return s.mapper }
 
+// Getter is how Helm's Kubernetes client reaches the server.
+func (s *Server) Getter() genericclioptions.RESTClientGetter { return getter{s} }
+
+type getter struct{ server *Server }
+
+func (g getter) ToRESTConfig() (*rest.Config, error)         { return g.server.Config(), nil }
+func (g getter) ToRESTMapper() (meta.RESTMapper, error)      { return g.server.mapper, nil }
+func (getter) ToRawKubeConfigLoader() clientcmd.ClientConfig { return &clientcmd.DefaultClientConfig }
+
+func (getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
+	return nil, errors.New("the server answers no discovery")
+}
+
 // Get returns a copy of an object, nil when there is none.
 func (s *Server) Get(gvk schema.GroupVersionKind, namespace, name string) *unstructured.Unstructured {
 	s.mu.Lock()
@@ -139,7 +157,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status := apierrors.NewInternalError(err)
 		errors.As(err, &status)
-		out, code = status.Status(), int(status.Status().Code)
+		answer := status.Status()
+		answer.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+		out, code = answer, int(answer.Code)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -175,6 +195,11 @@ func (s *Server) answer(r *http.Request, k target, body []byte) (any, error) {
 	if r.Method == http.MethodGet {
 		return s.read(r, k)
 	}
+	live := s.objects[k]
+	dryRun := r.URL.Query().Get("dryRun") == metav1.DryRunAll
+	if r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.JSONPatchType) {
+		return s.removals(k, live, body)
+	}
 	sent := &unstructured.Unstructured{}
 	if r.Method != http.MethodDelete {
 		if err := sent.UnmarshalJSON(body); err != nil {
@@ -188,8 +213,7 @@ func (s *Server) answer(r *http.Request, k target, body []byte) (any, error) {
 	if err := s.refuse[k]; err != nil {
 		return nil, err
 	}
-	live := s.objects[k]
-	dryRun := r.URL.Query().Get("dryRun") == metav1.DryRunAll
+	live = s.objects[k]
 	switch {
 	case r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.ApplyPatchType):
 		return s.apply(k, live, sent, r.URL.Query().Get("fieldManager"), dryRun)
@@ -248,7 +272,7 @@ func (s *Server) delete(k target, live *unstructured.Unstructured, body []byte) 
 	}
 	delete(s.objects, k)
 	s.writes = append(s.writes, "delete "+k.gvk.Kind+" "+k.name)
-	return metav1.Status{Status: metav1.StatusSuccess}, nil
+	return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, nil
 }
 
 func (s *Server) apply(k target, live, sent *unstructured.Unstructured, manager string, dryRun bool) (any, error) {
@@ -274,6 +298,68 @@ func (s *Server) apply(k target, live, sent *unstructured.Unstructured, manager 
 		return nil, err
 	}
 	return s.write("apply", k, live, out.(*unstructured.Unstructured), dryRun), nil
+}
+
+// removals follows a JSON patch (RFC 6902) of the operations test and remove.
+func (s *Server) removals(k target, live *unstructured.Unstructured, body []byte) (any, error) {
+	var ops []struct {
+		Op, Path string
+		Value    any
+	}
+	if err := json.Unmarshal(body, &ops); err != nil || live == nil {
+		return nil, apierrors.NewBadRequest("no patch, or nothing to patch")
+	}
+	next := live.DeepCopy()
+	for _, op := range ops {
+		steps := strings.Split(op.Path, "/")[1:]
+		for i := range steps {
+			steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(steps[i])
+		}
+		value, err := take(next.Object, steps, op.Op == "remove")
+		if err != nil || op.Op == "test" && !reflect.DeepEqual(value, op.Value) {
+			return nil, invalid(k, "cannot "+op.Op+" "+op.Path)
+		}
+	}
+	return s.write("patch", k, live, next, false), nil
+}
+
+func invalid(k target, message string) error {
+	return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "patch", resource(k), k.name, message, 0, true)
+}
+
+// take returns the value at a path, and removes it from its map or list if asked to.
+func take(node any, steps []string, remove bool) (any, error) {
+	m, isMap := node.(map[string]any)
+	if isMap && len(steps) == 1 {
+		value, found := m[steps[0]]
+		if !found {
+			return nil, errors.New("not there")
+		}
+		if remove {
+			delete(m, steps[0])
+		}
+		return value, nil
+	}
+	if isMap {
+		if l, ok := m[steps[0]].([]any); ok && len(steps) == 2 {
+			i, err := strconv.Atoi(steps[1])
+			if err != nil || i < 0 || i >= len(l) {
+				return nil, errors.New("not there")
+			}
+			value := l[i]
+			if remove {
+				m[steps[0]] = slices.Delete(l, i, i+1)
+			}
+			return value, nil
+		}
+		return take(m[steps[0]], steps[1:], remove)
+	}
+	l, isList := node.([]any)
+	i, err := strconv.Atoi(steps[0])
+	if !isList || err != nil || i < 0 || i >= len(l) {
+		return nil, errors.New("not there")
+	}
+	return take(l[i], steps[1:], remove)
 }
 
 func (s *Server) write(verb string, k target, live, next *unstructured.Unstructured, dryRun bool) *unstructured.Unstructured {

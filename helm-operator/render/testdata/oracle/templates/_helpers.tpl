@@ -1,0 +1,4 @@
+{{- define "oracle.labels" -}}
+release: {{ .Release.Name }}
+chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end -}}
