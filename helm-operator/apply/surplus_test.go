@@ -19,7 +19,7 @@ import (
 func fields(manager, subresource, set string) metav1.ManagedFieldsEntry {
 	return metav1.ManagedFieldsEntry{
 		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1", Subresource: subresource,
-		FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(set)},
+		FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(set),
 	}
 }
 

@@ -87,7 +87,7 @@ func TestKindsWithoutGenerationsAreComparedByResourceVersion(t *testing.T) {
 func written(manager, subresource, fields string) metav1.ManagedFieldsEntry {
 	return metav1.ManagedFieldsEntry{
 		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, Subresource: subresource,
-		Time: ptr.To(metav1.NewTime(time.Unix(1700000000, 0))), FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)},
+		Time: ptr.To(metav1.NewTime(time.Unix(1700000000, 0))), FieldsV1: metav1.NewFieldsV1(fields),
 	}
 }
 
