@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	stdlog "log"
@@ -10,11 +11,13 @@ import (
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
@@ -99,19 +102,39 @@ func newManager(opts *program.Options, ws []watches.Watch) (manager.Manager, err
 	if err != nil {
 		return nil, fmt.Errorf("create discovery client: %w", err)
 	}
-	actions, err := action.NewFactory(mgr.GetConfig(), mgr.GetRESTMapper(), action.NewCapabilities(dc, clock.RealClock{}))
+	capabilities := action.NewCapabilities(dc, clock.RealClock{})
+	actions, err := action.NewFactory(mgr.GetConfig(), mgr.GetRESTMapper(), capabilities)
 	if err != nil {
 		return nil, err
 	}
+	var refreshes []chan event.GenericEvent
 	for _, w := range ws {
-		if err := add(mgr, w, actions, rendered); err != nil {
+		refresh := make(chan event.GenericEvent, 1)
+		refreshes = append(refreshes, refresh)
+		if err := add(mgr, w, actions, rendered, refresh); err != nil {
 			return nil, fmt.Errorf("watch %s: %w", w.Kind, err)
 		}
+	}
+	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		return capabilities.Watch(ctx, mgr.GetCache(), func() { notify(refreshes) })
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("watch what the API server offers: %w", err)
 	}
 	return mgr, nil
 }
 
-func add(mgr manager.Manager, w watches.Watch, actions *action.Factory, rendered cache.Cache) error {
+// notify asks every controller for a refresh; one that is asked already is not asked twice.
+func notify(refreshes []chan event.GenericEvent) {
+	for _, refresh := range refreshes {
+		select {
+		case refresh <- event.GenericEvent{Object: &metav1.PartialObjectMetadata{}}:
+		default:
+		}
+	}
+}
+
+func add(mgr manager.Manager, w watches.Watch, actions *action.Factory, rendered cache.Cache, refresh <-chan event.GenericEvent) error {
 	src, err := chart.Load(w.ChartPath)
 	if err != nil {
 		return err
@@ -120,5 +143,7 @@ func add(mgr manager.Manager, w watches.Watch, actions *action.Factory, rendered
 	if err != nil {
 		return err
 	}
-	return controller.Add(mgr, controller.Options{Watch: w, Chart: src, Mapper: m, Actions: actions, Dependents: rendered})
+	return controller.Add(mgr, controller.Options{
+		Watch: w, Chart: src, Mapper: m, Actions: actions, Dependents: rendered, Refresh: refresh,
+	})
 }

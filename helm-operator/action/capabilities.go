@@ -1,14 +1,19 @@
 package action
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
 
 	helmaction "helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
 // capabilitiesLifetime bounds how long a new kind or Kubernetes version stays unknown to
@@ -24,6 +29,7 @@ type Capabilities struct {
 	mu      sync.Mutex
 	current *chartutil.Capabilities
 	read    time.Time
+	watched bool
 }
 
 // NewCapabilities returns a cache over d.
@@ -36,7 +42,7 @@ func NewCapabilities(d discovery.DiscoveryInterface, c clock.PassiveClock) *Capa
 func (c *Capabilities) Get() (*chartutil.Capabilities, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current != nil && c.clock.Since(c.read) < capabilitiesLifetime {
+	if c.current != nil && (c.watched || c.clock.Since(c.read) < capabilitiesLifetime) {
 		return c.current, nil
 	}
 	version, err := c.discovery.ServerVersion()
@@ -55,4 +61,56 @@ func (c *Capabilities) Get() (*chartutil.Capabilities, error) {
 	}
 	c.read = c.clock.Now()
 	return c.current, nil
+}
+
+// Invalidate makes the next Get read anew.
+func (c *Capabilities) Invalidate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = nil
+}
+
+// sources are the kinds whose objects say what the API server offers.
+var sources = []schema.GroupVersionKind{
+	{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"},
+}
+
+// Watch invalidates the capabilities when a custom resource definition or an aggregated API comes, changes or goes, and
+// calls changed. From then on they don't age.
+func (c *Capabilities) Watch(ctx context.Context, informers cache.Informers, changed func()) error {
+	notice := func() {
+		c.Invalidate()
+		changed()
+	}
+	for _, gvk := range sources {
+		obj := &metav1.PartialObjectMetadata{}
+		obj.SetGroupVersionKind(gvk)
+		informer, err := informers.GetInformer(ctx, obj)
+		if err != nil {
+			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
+		}
+		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(_ any, initial bool) {
+				if !initial {
+					notice()
+				}
+			},
+			UpdateFunc: func(before, after any) {
+				a, okA := before.(metav1.Object)
+				b, okB := after.(metav1.Object)
+				if !okA || !okB || a.GetGeneration() != b.GetGeneration() {
+					notice()
+				}
+			},
+			DeleteFunc: func(any) { notice() },
+		})
+		if err != nil {
+			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watched = true
+	return nil
 }

@@ -47,11 +47,13 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	if len(have.records) > 0 {
 		actions.SkipHooks(release.FinishedHooks(have.records[0], want.digest))
 	}
+	start := p.clock.Now()
 	if !have.history.EverDeployed() {
 		_, err = actions.Install(rel)
 	} else {
 		_, err = actions.Upgrade(rel)
 	}
+	p.metrics.Acted(verb, p.clock.Since(start), err)
 	if err != nil {
 		return false, p.rollBack(actions, want, have, verb, err)
 	}
@@ -151,6 +153,7 @@ func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (
 		if text := apply.Describe([]apply.Change{change}, 1); text != "" {
 			p.event(corev1.EventTypeNormal, "DriftCorrected", text, text)
 			p.log.Info("corrected drift", "change", text)
+			p.metrics.Corrected(change.Ref.Kind)
 		}
 	}
 	if err != nil {

@@ -83,6 +83,7 @@ func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
 	if p.memo.digest != want.digest || p.memo.releaseMark != stored.Mark || len(p.suspects(ctx)) > 0 {
 		return false, nil
 	}
+	p.metrics.Skipped()
 	p.reportInSync()
 	return true, nil
 }
@@ -152,6 +153,7 @@ func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (
 		return false, p.held(err)
 	}
 	decision := state.Decide(in)
+	p.metrics.Decided(string(decision.State), string(decision.Cause))
 	p.log.V(1).Info("decided", "state", decision.State, "reason", decision.Reason)
 	switch decision.State {
 	case state.NotInstalled:
@@ -241,7 +243,9 @@ func (p *pass) render(want *wanted, revision int) error {
 	if p.watch.DryRunOption == "server" {
 		req.Lookup = p.config
 	}
+	start := p.clock.Now()
 	out, err := render.Render(req)
+	p.metrics.Rendered(p.clock.Since(start))
 	if err != nil {
 		return &mapper.HoldError{Reason: "RenderError", Message: err.Error()}
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/metrics"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
 	"github.com/datapower-operator/datapower-operator/helm-operator/values"
@@ -68,6 +69,7 @@ type Reconciler struct {
 	references *references.Tracker
 	recorder   events.EventRecorder
 	clock      clock.PassiveClock
+	metrics    metrics.Kind
 	memos      memos
 }
 

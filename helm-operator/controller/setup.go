@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -11,15 +12,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
 	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/metrics"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
 	"github.com/datapower-operator/datapower-operator/helm-operator/values"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
@@ -36,6 +40,8 @@ type Options struct {
 	Actions *action.Factory
 	// Dependents is the cache of rendered objects (see dependents.NewCache), part of the manager.
 	Dependents cache.Cache
+	// Refresh makes every resource of the kind reconcile; nil never does.
+	Refresh <-chan ctrlevent.GenericEvent
 	// Clock defaults to the real one.
 	Clock clock.PassiveClock
 }
@@ -57,6 +63,7 @@ func Add(mgr manager.Manager, o Options) error {
 		client: mgr.GetClient(), resources: mgr.GetCache(), config: mgr.GetConfig(),
 		watch: o.Watch, chart: o.Chart, overrides: overrides, mapper: o.Mapper, actions: o.Actions,
 		recorder: mgr.GetEventRecorder("datapower-helm-operator"), clock: o.Clock,
+		metrics: metrics.Kind(o.Watch.Kind),
 	}
 	workers := o.Watch.MaxConcurrentReconciles
 	if workers == 0 {
@@ -68,7 +75,34 @@ func Add(mgr manager.Manager, o Options) error {
 	}
 	r.dependents = dependents.NewWatcher(o.Dependents, ctrl, o.Watch.GroupVersionKind, o.Watch.WatchDependentResources)
 	r.references = references.NewTracker(mgr.GetCache(), mgr.GetAPIReader(), ctrl)
-	return watchResources(mgr, ctrl, o.Watch)
+	if err := watchResources(mgr, ctrl, o.Watch); err != nil {
+		return err
+	}
+	return watchRefresh(mgr, ctrl, o)
+}
+
+// watchRefresh reconciles all resources on demand, when what every release depends on has changed.
+func watchRefresh(mgr manager.Manager, ctrl controller.Controller, o Options) error {
+	if o.Refresh == nil {
+		return nil
+	}
+	all := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.Request {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(o.Watch.GroupVersion().WithKind(o.Watch.Kind + "List"))
+		if err := mgr.GetCache().List(ctx, list, client.MatchingLabelsSelector{Selector: o.Watch.Selector}); err != nil {
+			mgr.GetLogger().Error(err, "cannot list the resources to refresh", "kind", o.Watch.Kind)
+			return nil
+		}
+		requests := make([]reconcile.Request, 0, len(list.Items))
+		for i := range list.Items {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+		return requests
+	})
+	if err := ctrl.Watch(source.Channel(o.Refresh, all)); err != nil {
+		return fmt.Errorf("watch refreshes of %s: %w", o.Watch.Kind, err)
+	}
+	return nil
 }
 
 // watchResources reconciles a custom resource when its spec, labels or annotations change. Its

@@ -59,15 +59,34 @@ type Input struct {
 
 // Decision is a state, why it holds, and how long to wait where waiting is the action.
 type Decision struct {
-	State  State
+	State State
+	// Cause is one of a fixed list, for metrics; Reason says the same to people, with particulars.
+	Cause  Cause
 	Reason string
 	Wait   time.Duration
 }
 
+// Cause is why a state holds.
+type Cause string
+
+// The causes.
+const (
+	BeingDeleted    Cause = "BeingDeleted"
+	NoRelease       Cause = "NoRelease"
+	WasUninstalled  Cause = "WasUninstalled"
+	OtherChart      Cause = "OtherChart"
+	ActionCut       Cause = "ActionCut"
+	InputsFailed    Cause = "InputsFailed"
+	InputsChanged   Cause = "InputsChanged"
+	NothingDeployed Cause = "NothingDeployed"
+	ObjectsChanged  Cause = "ObjectsChanged"
+	UpToDate        Cause = "UpToDate"
+)
+
 // Decide names the state of a release.
 func Decide(in Input) Decision {
 	if in.Deleting {
-		return Decision{State: Deleting, Reason: "the resource is being deleted"}
+		return Decision{State: Deleting, Cause: BeingDeleted, Reason: "the resource is being deleted"}
 	}
 	d := decide(in)
 	wait := backoffLeft(in)
@@ -78,20 +97,20 @@ func Decide(in Input) Decision {
 	if _, deployed := in.History.Deployed(); deployed && in.Suspects > 0 {
 		return drifted(in)
 	}
-	return Decision{State: BackingOff, Wait: wait, Reason: fmt.Sprintf("failed before, next try in %s", wait.Round(time.Second))}
+	return Decision{State: BackingOff, Cause: InputsFailed, Wait: wait, Reason: fmt.Sprintf("failed before, next try in %s", wait.Round(time.Second))}
 }
 
 func drifted(in Input) Decision {
-	return Decision{State: Drifted, Reason: fmt.Sprintf("%d objects are missing or may have changed", in.Suspects)}
+	return Decision{State: Drifted, Cause: ObjectsChanged, Reason: fmt.Sprintf("%d objects are missing or may have changed", in.Suspects)}
 }
 
 func decide(in Input) Decision {
 	if len(in.History) == 0 {
-		return Decision{State: NotInstalled, Reason: "there is no release"}
+		return Decision{State: NotInstalled, Cause: NoRelease, Reason: "there is no release"}
 	}
 	latest := in.History[0]
 	if latest.Chart != "" && latest.Chart != in.Chart {
-		return Decision{State: Taken, Reason: fmt.Sprintf(
+		return Decision{State: Taken, Cause: OtherChart, Reason: fmt.Sprintf(
 			"release belongs to chart %s, not %s: another kind has a resource of this name in this namespace", latest.Chart, in.Chart)}
 	}
 	return decideFromHistory(in, latest)
@@ -101,26 +120,26 @@ func decideFromHistory(in Input, latest release.Revision) Decision {
 	switch latest.Status {
 	case helmrelease.StatusPendingInstall, helmrelease.StatusPendingUpgrade,
 		helmrelease.StatusPendingRollback, helmrelease.StatusUninstalling, helmrelease.StatusUnknown:
-		return Decision{State: Interrupted, Reason: fmt.Sprintf("revision %d was left %s", latest.Version, latest.Status)}
+		return Decision{State: Interrupted, Cause: ActionCut, Reason: fmt.Sprintf("revision %d was left %s", latest.Version, latest.Status)}
 	case helmrelease.StatusUninstalled:
-		return Decision{State: NotInstalled, Reason: "the release was uninstalled"}
+		return Decision{State: NotInstalled, Cause: WasUninstalled, Reason: "the release was uninstalled"}
 	case helmrelease.StatusFailed:
 		if latest.Digest == in.Digest {
-			return Decision{State: Failed, Reason: fmt.Sprintf("revision %d failed: %s", latest.Version, latest.Description)}
+			return Decision{State: Failed, Cause: InputsFailed, Reason: fmt.Sprintf("revision %d failed: %s", latest.Version, latest.Description)}
 		}
-		return Decision{State: OutOfDate, Reason: fmt.Sprintf("revision %d failed and its inputs changed since", latest.Version)}
+		return Decision{State: OutOfDate, Cause: InputsChanged, Reason: fmt.Sprintf("revision %d failed and its inputs changed since", latest.Version)}
 	}
 	deployed, ok := in.History.Deployed()
 	if !ok {
-		return Decision{State: OutOfDate, Reason: "no revision is deployed"}
+		return Decision{State: OutOfDate, Cause: NothingDeployed, Reason: "no revision is deployed"}
 	}
 	if deployed.Digest != in.Digest && !in.SameManifest {
-		return Decision{State: OutOfDate, Reason: fmt.Sprintf("revision %d was made from other inputs", deployed.Version)}
+		return Decision{State: OutOfDate, Cause: InputsChanged, Reason: fmt.Sprintf("revision %d was made from other inputs", deployed.Version)}
 	}
 	if in.Suspects > 0 {
 		return drifted(in)
 	}
-	return Decision{State: InSync, Reason: fmt.Sprintf("revision %d is deployed", deployed.Version)}
+	return Decision{State: InSync, Cause: UpToDate, Reason: fmt.Sprintf("revision %d is deployed", deployed.Version)}
 }
 
 const (

@@ -29,7 +29,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
@@ -118,7 +120,8 @@ func startOperator(ctx context.Context, cfg *rest.Config) (<-chan struct{}, erro
 	if err != nil {
 		return nil, err
 	}
-	actions, err := action.NewFactory(cfg, mgr.GetRESTMapper(), action.NewCapabilities(dc, clock.RealClock{}))
+	capabilities := action.NewCapabilities(dc, clock.RealClock{})
+	actions, err := action.NewFactory(cfg, mgr.GetRESTMapper(), capabilities)
 	if err != nil {
 		return nil, err
 	}
@@ -126,14 +129,26 @@ func startOperator(ctx context.Context, cfg *rest.Config) (<-chan struct{}, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range ws {
+	refreshes := make([]chan event.GenericEvent, len(ws))
+	for i, w := range ws {
+		refreshes[i] = make(chan event.GenericEvent, 10)
 		src, err := chart.Load(w.ChartPath)
 		if err != nil {
 			return nil, err
 		}
-		if err := controller.Add(mgr, controller.Options{Watch: w, Chart: src, Actions: actions, Dependents: rendered}); err != nil {
+		if err := controller.Add(mgr, controller.Options{Watch: w, Chart: src, Actions: actions, Dependents: rendered, Refresh: refreshes[i]}); err != nil {
 			return nil, err
 		}
+	}
+	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		return capabilities.Watch(ctx, mgr.GetCache(), func() {
+			for _, refresh := range refreshes {
+				refresh <- event.GenericEvent{Object: &metav1.PartialObjectMetadata{}}
+			}
+		})
+	}))
+	if err != nil {
+		return nil, err
 	}
 	done := make(chan struct{})
 	go func() {

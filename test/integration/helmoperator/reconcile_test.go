@@ -1,6 +1,8 @@
 package helmoperator_test
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -383,4 +385,99 @@ func TestAStatusIsNeverWrittenToASuccessorOfTheSameName(t *testing.T) {
 	require.NoError(t, helmstatus.Write(s.ctx, kube, earlier, helmstatus.Status{}, helmstatus.Status{ObservedGeneration: 7}))
 	_, written := s.get(demoKind, "successor").Object["status"]
 	assert.False(t, written)
+}
+
+func TestAKindThatComesLaterIsRenderedFor(t *testing.T) {
+	s := newScenario(t)
+	s.create(demoKind, "early", nil)
+	s.deployed(demoKind, "early")
+	late := &corev1.ConfigMap{}
+	require.True(t, apierrors.IsNotFound(kube.Get(s.ctx, s.key("early-late"), late)))
+	crd := &unstructured.Unstructured{Object: map[string]any{
+		"metadata": map[string]any{"name": "lates.late.test"},
+		"spec": map[string]any{
+			"group": "late.test", "scope": "Namespaced",
+			"names": map[string]any{"kind": "Late", "plural": "lates", "singular": "late", "listKind": "LateList"},
+			"versions": []any{map[string]any{"name": "v1", "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}}}},
+		},
+	}}
+	crd.SetAPIVersion("apiextensions.k8s.io/v1")
+	crd.SetKind("CustomResourceDefinition")
+	require.NoError(t, kube.Create(s.ctx, crd))
+	t.Cleanup(func() { _ = kube.Delete(s.ctx, crd) })
+	s.eventually("the chart is rendered for the new API", func() bool {
+		return kube.Get(s.ctx, s.key("early-late"), late) == nil
+	})
+}
+
+func TestAPausedResourceIsLeftAsItIs(t *testing.T) {
+	s := newScenario(t)
+	u := s.create(demoKind, "paused", nil)
+	s.deployed(demoKind, "paused")
+	before := u.DeepCopy()
+	u.SetAnnotations(map[string]string{"datapower.ibm.com/pause": "1h"})
+	require.NoError(t, kube.Patch(s.ctx, u, client.MergeFrom(before)))
+	s.eventually("the end of the pause is noted", func() bool {
+		return s.get(demoKind, "paused").GetAnnotations()["datapower.ibm.com/pause-expiration"] != ""
+	})
+	s.setSpec(demoKind, "paused", "greeting", "later")
+	require.NoError(t, kube.Delete(s.ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "paused", Namespace: s.namespace}}))
+	s.settled()
+	assert.True(t, apierrors.IsNotFound(kube.Get(s.ctx, s.key("paused"), &corev1.Service{})))
+
+	u = s.get(demoKind, "paused")
+	before = u.DeepCopy()
+	u.SetAnnotations(map[string]string{"datapower.ibm.com/pause-expiration": u.GetAnnotations()["datapower.ibm.com/pause-expiration"]})
+	require.NoError(t, kube.Patch(s.ctx, u, client.MergeFrom(before)))
+	s.deployed(demoKind, "paused")
+	require.NoError(t, kube.Get(s.ctx, s.key("paused"), &corev1.Service{}))
+	s.eventually("the note is gone, too", func() bool { return len(s.get(demoKind, "paused").GetAnnotations()) == 0 })
+}
+
+func TestAHibernatingResourceKeepsNothingButItself(t *testing.T) {
+	s := newScenario(t)
+	u := s.create(demoKind, "asleep", nil)
+	s.deployed(demoKind, "asleep")
+	before := u.DeepCopy()
+	u.SetAnnotations(map[string]string{"datapower.ibm.com/hibernate": "true"})
+	require.NoError(t, kube.Patch(s.ctx, u, client.MergeFrom(before)))
+	s.eventually("the objects are gone", func() bool {
+		return apierrors.IsNotFound(kube.Get(s.ctx, s.key("asleep"), &corev1.Service{})) && len(s.revisions("asleep")) == 0
+	})
+	s.eventually("the condition says why", func() bool {
+		status, reason, _ := s.condition(demoKind, "asleep", "Deployed")
+		return status == "False" && reason == "Hibernated"
+	})
+	before = u.DeepCopy()
+	u.SetAnnotations(nil)
+	require.NoError(t, kube.Patch(s.ctx, u, client.MergeFrom(before)))
+	s.deployed(demoKind, "asleep")
+	require.NoError(t, kube.Get(s.ctx, s.key("asleep"), &corev1.Service{}))
+}
+
+func TestALargeReleaseIsStoredInPieces(t *testing.T) {
+	s := newScenario(t)
+	s.create(demoKind, "large", map[string]any{"greeting": incompressible(700_000)})
+	s.deployed(demoKind, "large")
+	list := &corev1.SecretList{}
+	require.NoError(t, kube.List(s.ctx, list, client.InNamespace(s.namespace), client.HasLabels{"helm.sdk.operatorframework.io/piece-of"}))
+	assert.NotEmpty(t, list.Items)
+	s.setSpec(demoKind, "large", "greeting", "small")
+	s.deployed(demoKind, "large")
+	require.NoError(t, kube.Delete(s.ctx, s.get(demoKind, "large")))
+	s.eventually("nothing is left of it", func() bool {
+		require.NoError(t, kube.List(s.ctx, list, client.InNamespace(s.namespace)))
+		return len(list.Items) == 0
+	})
+}
+
+// incompressible is text that a release can't make smaller.
+func incompressible(length int) string {
+	random := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for b.Len() < length {
+		b.WriteString(strconv.FormatUint(random.Uint64(), 36))
+	}
+	return b.String()
 }

@@ -43,6 +43,8 @@ type Server struct {
 	counter int
 	refuse  map[target]*apierrors.StatusError
 	writes  []string
+
+	requests int
 }
 
 // target is one object, or all of a resource in a namespace when name is empty.
@@ -108,6 +110,19 @@ func (s *Server) Get(gvk schema.GroupVersionKind, namespace, name string) *unstr
 	return s.objects[target{gvk, namespace, name}].DeepCopy()
 }
 
+// List returns copies of the objects of a kind whose labels match.
+func (s *Server) List(gvk schema.GroupVersionKind, namespace string, selector labels.Selector) []*unstructured.Unstructured {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []*unstructured.Unstructured
+	for k, live := range s.objects {
+		if k.gvk == gvk && k.namespace == namespace && selector.Matches(labels.Set(live.GetLabels())) {
+			out = append(out, live.DeepCopy())
+		}
+	}
+	return out
+}
+
 // Put stores an object as somebody else would, with a new UID when it has none.
 func (s *Server) Put(u *unstructured.Unstructured) *unstructured.Unstructured {
 	s.mu.Lock()
@@ -130,6 +145,13 @@ func (s *Server) Refuse(gvk schema.GroupVersionKind, namespace, name string, err
 	s.refuse[target{gvk, namespace, name}] = err
 }
 
+// Requests counts what was asked of the server so far.
+func (s *Server) Requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
 // Writes lists what changed the store since the last call, as "<verb> <kind> <name>".
 func (s *Server) Writes() []string {
 	s.mu.Lock()
@@ -142,6 +164,7 @@ func (s *Server) Writes() []string {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.requests++
 	var (
 		out any
 		k   target
