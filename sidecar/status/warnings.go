@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/datapower-operator/datapower-operator/api/datapower"
 )
 
 // exactVersion is the form of an exact version, for example 10.6.0.1 or
@@ -17,7 +19,27 @@ var exactVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(sr[0-9]+|
 
 // warningsOf lists what works but is not what the user may think.
 func warningsOf(in Input) []string {
-	return slices.Concat(ignoredFields(in), versionWarnings(in), licenseWarnings(in))
+	return slices.Concat(controlWarnings(in), ignoredFields(in), versionWarnings(in), licenseWarnings(in))
+}
+
+// controlWarnings tell of annotations that keep the service from being what
+// its spec says. The words about a pause are those of the existing operator.
+func controlWarnings(in Input) []string {
+	var warnings []string
+	annotations := in.Service.Annotations
+	switch until := annotations[datapower.PauseExpirationAnnotation]; {
+	case until != "" && annotations[datapower.PauseAnnotation] != "":
+		warnings = append(warnings, "Reconciliation is paused until "+until)
+	case annotations[datapower.PauseAnnotation] == "true":
+		warnings = append(warnings, "Reconciliation is paused indefinitely")
+	}
+	if annotations[datapower.StopAnnotation] == "true" {
+		warnings = append(warnings, "the service is stopped by annotation "+datapower.StopAnnotation)
+	}
+	if annotations[datapower.HibernateAnnotation] == "true" {
+		warnings = append(warnings, "the service hibernates by annotation "+datapower.HibernateAnnotation)
+	}
+	return warnings
 }
 
 // ignoredFields lists fields that are set and have no effect.

@@ -97,3 +97,30 @@ func TestWarning(t *testing.T) {
 		})
 	}
 }
+
+func TestAnnotationsThatSteerTheOperatorAreShown(t *testing.T) {
+	for name, tc := range map[string]struct {
+		annotations map[string]string
+		want        string
+	}{
+		"a pause without an end": {
+			map[string]string{"datapower.ibm.com/pause": "true"}, "Reconciliation is paused indefinitely"},
+		"a pause with an end": {
+			map[string]string{"datapower.ibm.com/pause": "1h", "datapower.ibm.com/pause-expiration": "2026-01-02T03:04:05Z"},
+			"Reconciliation is paused until 2026-01-02T03:04:05Z"},
+		"a pause whose end the helm-operator has not noted yet": {
+			map[string]string{"datapower.ibm.com/pause": "1h"}, ""},
+		"a note that a pause left behind": {
+			map[string]string{"datapower.ibm.com/pause-expiration": "2026-01-02T03:04:05Z"}, ""},
+		"a stopped service": {
+			map[string]string{"datapower.ibm.com/stop": "true"}, "the service is stopped by annotation datapower.ibm.com/stop"},
+		"a service that hibernates": {
+			map[string]string{"datapower.ibm.com/hibernate": "true"}, "the service hibernates by annotation datapower.ibm.com/hibernate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := healthy(t)
+			in.Service.Annotations = tc.annotations
+			assert.Equal(t, tc.want, mustCondition(t, Compute(in), datapower.ConditionWarning).Message)
+		})
+	}
+}

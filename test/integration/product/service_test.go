@@ -245,3 +245,29 @@ func TestAnAutoscalersReplicasAreNotFought(t *testing.T) {
 	s.eventually("dp/gw", ".status.deployedRelease.revision", "2")
 	assert.Equal(t, "4", s.field("statefulset/gw", ".spec.replicas"))
 }
+
+func TestAStoppedServiceHasNoPodsAndKeepsItsNumber(t *testing.T) {
+	s := newScene(t, "stop")
+	s.apply(minimal("gw"))
+	s.ready("gw")
+	s.must("annotate", "dp", "gw", "datapower.ibm.com/stop=true")
+	s.gone("pod/gw-0")
+	assert.Equal(t, "1", s.field("dp/gw", ".spec.replicas"))
+	s.must("annotate", "dp", "gw", "datapower.ibm.com/stop-")
+	s.eventually("pod/gw-0", ".status.phase", "Running")
+	s.ready("gw")
+}
+
+func TestAPauseIsShownAsAWarning(t *testing.T) {
+	s := newScene(t, "pause")
+	s.apply(minimal("gw"))
+	s.ready("gw")
+	s.must("annotate", "dp", "gw", "datapower.ibm.com/pause=true")
+	s.must("wait", "--for=condition=Warning", "dp/gw", "--timeout=60s")
+	assert.Equal(t, "Reconciliation is paused indefinitely", s.field("dp/gw", `.status.conditions[?(@.type=="Warning")].message`))
+	s.must("delete", "service", "gw-headless")
+	s.must("scale", "dp/gw", "--replicas=2")
+	s.must("annotate", "dp", "gw", "datapower.ibm.com/pause-")
+	s.eventually("service/gw-headless", ".metadata.name", "gw-headless")
+	s.eventually("dp/gw", ".status.replicas", "2")
+}
