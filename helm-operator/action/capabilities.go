@@ -76,41 +76,70 @@ var sources = []schema.GroupVersionKind{
 	{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"},
 }
 
+// discoveryLag is how long the API server may take from the event of a new kind to listing it.
+const discoveryLag = 3 * time.Second
+
 // Watch invalidates the capabilities when a custom resource definition or an aggregated API comes, changes or goes, and
-// calls changed. From then on they don't age.
+// calls changed, at once and again when discovery has caught up. Meanwhile they don't age. It returns
+// when the context ends.
 func (c *Capabilities) Watch(ctx context.Context, informers cache.Informers, changed func()) error {
-	notice := func() {
+	notices := make(chan struct{}, 1)
+	for _, gvk := range sources {
+		if err := notify(ctx, informers, gvk, notices); err != nil {
+			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
+		}
+	}
+	c.setWatched(true)
+	defer c.setWatched(false)
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-notices:
+			again = time.After(discoveryLag)
+		case <-again:
+			again = nil
+		}
 		c.Invalidate()
 		changed()
 	}
-	for _, gvk := range sources {
-		obj := &metav1.PartialObjectMetadata{}
-		obj.SetGroupVersionKind(gvk)
-		informer, err := informers.GetInformer(ctx, obj)
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
-		}
-		_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
-			AddFunc: func(_ any, initial bool) {
-				if !initial {
-					notice()
-				}
-			},
-			UpdateFunc: func(before, after any) {
-				a, okA := before.(metav1.Object)
-				b, okB := after.(metav1.Object)
-				if !okA || !okB || a.GetGeneration() != b.GetGeneration() {
-					notice()
-				}
-			},
-			DeleteFunc: func(any) { notice() },
-		})
-		if err != nil {
-			return fmt.Errorf("watch %s: %w", gvk.Kind, err)
-		}
-	}
+}
+
+func (c *Capabilities) setWatched(watched bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.watched = true
-	return nil
+	c.watched = watched
+}
+
+// notify sends a notice when an object of the kind is added, changed or deleted after the first list.
+func notify(ctx context.Context, informers cache.Informers, gvk schema.GroupVersionKind, notices chan<- struct{}) error {
+	notice := func() {
+		select {
+		case notices <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(gvk)
+	informer, err := informers.GetInformer(ctx, obj)
+	if err != nil {
+		return err
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(_ any, initial bool) {
+			if !initial {
+				notice()
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			a, okA := before.(metav1.Object)
+			b, okB := after.(metav1.Object)
+			if !okA || !okB || a.GetResourceVersion() != b.GetResourceVersion() {
+				notice()
+			}
+		},
+		DeleteFunc: func(any) { notice() },
+	})
+	return err
 }

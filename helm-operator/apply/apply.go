@@ -130,46 +130,71 @@ func ownershipOf(u *unstructured.Unstructured, uid types.UID) ownership {
 
 // writer applies objects one by one on behalf of an owner.
 type writer struct {
-	owner  Owner
-	dryRun bool
+	owner Owner
 	// intruders are patterns of field managers whose additions are removed.
 	intruders []string
 	ignored   drift.Rules
 }
 
-// apply brings the object of info to the state in info.Object. known says that a former manifest
-// of the release has it, so that it may be adopted when its owner marks were removed. info is
-// refreshed with the result.
-func (w writer) apply(info *resource.Info, known bool) (Change, error) {
-	desired, err := toUnstructured(info.Object)
+// desired is the object of info with the owner's marks.
+func (w writer) desired(info *resource.Info) (*unstructured.Unstructured, error) {
+	u, err := toUnstructured(info.Object)
 	if err != nil {
-		return Change{}, err
+		return nil, err
 	}
-	if err := w.owner.Mark(desired, info.Namespaced()); err != nil {
-		return Change{}, err
-	}
-	change := Change{Ref: refOf(info)}
-	live, err := getLive(info)
+	return u, w.owner.Mark(u, info.Namespaced())
+}
+
+// probe asks by a dry run whether the API server would accept the object of info, and tells whether
+// the object is absent.
+func (w writer) probe(info *resource.Info, known bool) (absent bool, err error) {
+	desired, err := w.desired(info)
 	if err != nil {
-		return change, err
+		return false, err
+	}
+	result, err := w.patch(info, FieldManager, desired, metav1.DryRunAll)
+	if err == nil && result.GetResourceVersion() == "" {
+		return true, nil
+	}
+	if err != nil && !apierrors.IsInvalid(err) {
+		return false, err
+	}
+	// It exists, or the API server refuses it, maybe for having two owners: whose is it?
+	live, getErr := getLive(info)
+	if getErr != nil {
+		return false, errors.Join(err, getErr)
 	}
 	if live != nil {
 		if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
-			return change, foreignError(info, live)
+			return false, foreignError(info, live)
 		}
-		// Another object of the same name may take its place between read and write.
-		desired.SetUID(live.GetUID())
-		w.ignored.KeepLive(desired, live)
-		if err := w.handOverReplicas(info, desired, live); err != nil {
+	}
+	return live == nil, err
+}
+
+// apply brings the object of info to the state in info.Object. known says that a former manifest
+// of the release has it, so that it may be adopted when its owner marks were removed; absent that
+// it was found not to exist. info is refreshed with the result.
+func (w writer) apply(info *resource.Info, known, absent bool) (Change, error) {
+	change := Change{Ref: refOf(info)}
+	desired, err := w.desired(info)
+	if err != nil {
+		return change, err
+	}
+	var live *unstructured.Unstructured
+	if !absent {
+		if live, err = getLive(info); err != nil {
+			return change, err
+		}
+	}
+	if live != nil {
+		if err := w.adapt(info, desired, live, known); err != nil {
 			return change, err
 		}
 	}
 	result, err := w.patch(info, FieldManager, desired)
 	if err != nil {
 		return change, err
-	}
-	if w.dryRun {
-		return change, nil
 	}
 	var removed []string
 	if live != nil {
@@ -183,6 +208,17 @@ func (w writer) apply(info *resource.Info, known bool) (Change, error) {
 		change.Paths = append(without(change.Paths, removed), removed...)
 	}
 	return change, info.Refresh(result, true)
+}
+
+// adapt makes desired fit to the object that is there.
+func (w writer) adapt(info *resource.Info, desired, live *unstructured.Unstructured, known bool) error {
+	if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
+		return foreignError(info, live)
+	}
+	// Another object of the same name may take its place between read and write.
+	desired.SetUID(live.GetUID())
+	w.ignored.KeepLive(desired, live)
+	return w.handOverReplicas(info, desired, live)
 }
 
 // without drops the paths that only tell that a list got shorter by one of removed.
@@ -206,16 +242,13 @@ func compare(live, result *unstructured.Unstructured) (Verb, []string) {
 	return Changed, paths
 }
 
-func (w writer) patch(info *resource.Info, manager string, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (w writer) patch(info *resource.Info, manager string, obj *unstructured.Unstructured, dryRun ...string) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(obj.Object)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", refOf(info), err)
 	}
 	force := true
-	opts := &metav1.PatchOptions{Force: &force, FieldManager: manager}
-	if w.dryRun {
-		opts.DryRun = []string{metav1.DryRunAll}
-	}
+	opts := &metav1.PatchOptions{Force: &force, FieldManager: manager, DryRun: dryRun}
 	out, err := resource.NewHelper(info.Client, info.Mapping).
 		Patch(info.Namespace, info.Name, types.ApplyPatchType, data, opts)
 	if err != nil {

@@ -37,6 +37,8 @@ type Client struct {
 	// marks remembers, for each object built, the label and annotations that Helm's actions
 	// overwrite with their own, so that what is applied is what the chart rendered.
 	marks map[inventory.Ref]marks
+	// absent are the objects that Preflight found not to exist.
+	absent map[inventory.Ref]bool
 	// Changes lists what this client wrote, in order.
 	Changes []Change
 	// done are the hooks that ran already.
@@ -81,7 +83,8 @@ var (
 
 // NewClient wraps Helm's client for the objects of owner.
 func NewClient(inner *kube.Client, mapper meta.RESTMapper, owner Owner) *Client {
-	return &Client{Client: inner, mapper: mapper, owner: owner, Intruders: DefaultIntruders, marks: map[inventory.Ref]marks{}}
+	return &Client{Client: inner, mapper: mapper, owner: owner, Intruders: DefaultIntruders,
+		marks: map[inventory.Ref]marks{}, absent: map[inventory.Ref]bool{}}
 }
 
 // marks are the pieces of metadata that Helm's actions set on every object
@@ -214,7 +217,7 @@ func (c *Client) Update(original, target kube.ResourceList, _ bool) (*kube.Resul
 		if kept(info) {
 			continue
 		}
-		change, err := c.writer(false).delete(info, metav1.DeletePropagationBackground)
+		change, err := c.writer().delete(info, metav1.DeletePropagationBackground)
 		if err != nil {
 			return res, err
 		}
@@ -240,7 +243,7 @@ func (c *Client) DeleteWithPropagationPolicy(resources kube.ResourceList, policy
 	var errs []error
 	res := &kube.Result{}
 	for _, info := range c.withoutDone(resources) {
-		change, err := c.writer(false).delete(info, policy)
+		change, err := c.writer().delete(info, policy)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -274,7 +277,9 @@ func (c *Client) Remaining(ctx context.Context, resources kube.ResourceList) (in
 func (c *Client) Preflight(resources kube.ResourceList, known map[inventory.Ref]bool) error {
 	var errs []error
 	for _, info := range resources {
-		_, err := c.writer(true).apply(c.unmarked(info), known[refOf(info)])
+		ref := refOf(info)
+		absent, err := c.writer().probe(c.unmarked(info), known[ref])
+		c.absent[ref] = absent
 		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, err)
 		}
@@ -289,7 +294,7 @@ func (c *Client) Repair(resources kube.ResourceList) ([]Change, error) {
 		errs []error
 	)
 	for _, info := range resources {
-		change, err := c.writer(false).apply(c.unmarked(info), true)
+		change, err := c.writer().apply(c.unmarked(info), true, false)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -307,7 +312,9 @@ func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, err
 		known[refOf(info)] = true
 	}
 	for _, info := range target {
-		change, err := c.writer(false).apply(c.unmarked(info), known[refOf(info)])
+		ref := refOf(info)
+		change, err := c.writer().apply(c.unmarked(info), known[ref], c.absent[ref])
+		delete(c.absent, ref)
 		if err != nil {
 			return res, err
 		}
@@ -321,8 +328,8 @@ func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, err
 	return res, nil
 }
 
-func (c *Client) writer(dryRun bool) writer {
-	return writer{owner: c.owner, dryRun: dryRun, intruders: c.Intruders, ignored: c.Ignored}
+func (c *Client) writer() writer {
+	return writer{owner: c.owner, intruders: c.Intruders, ignored: c.Ignored}
 }
 
 // unmarked undoes what Helm's actions wrote into the object's metadata.

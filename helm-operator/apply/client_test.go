@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -368,4 +369,36 @@ func TestClusterScopedObjectsAreWrittenAndDeleted(t *testing.T) {
 	_, errs := w.Delete(w.build(manifest))
 	require.Empty(t, errs)
 	assert.Nil(t, w.server.Get(clusterRole, "", "r"))
+}
+
+// An object may be replaced by another of its name between the look at it and the write.
+func TestAnObjectThatTookThePlaceOfOursIsNotTouched(t *testing.T) {
+	for name, act := range map[string]func(w *world) error{
+		"by an update": func(w *world) error {
+			_, err := w.Update(w.build(config("a", "old")), w.build(config("a", "new")), false)
+			return err
+		},
+		"by a repair": func(w *world) error {
+			_, err := w.Repair(w.build(config("a", "new")))
+			return err
+		},
+		"by a deletion": func(w *world) error {
+			_, errs := w.Delete(w.build(config("a", "old")))
+			return errors.Join(errs...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(config("a", "old"), ownedBy(gw()))
+			w.server.Swap(object(t, config("a", "theirs")))
+			err := act(w)
+			if name == "by a deletion" {
+				require.NoError(t, err, "ours is gone, and that was the aim")
+			} else {
+				assert.True(t, apierrors.IsConflict(err), "%v", err)
+			}
+			assert.Equal(t, map[string]any{"key": "theirs"}, w.data("a"))
+			assert.Empty(t, Describe(w.Changes, 9))
+		})
+	}
 }

@@ -31,7 +31,7 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 		revision = have.deployed.Version
 	}
 	if err := p.render(want, revision); err != nil {
-		return false, p.held(err)
+		return false, errors.Join(p.held(err), p.keep(ctx))
 	}
 	if err := actions.Preflight(want.manifest, p.deployedInventory(have)); err != nil {
 		return false, p.failed(want, verb, err)
@@ -48,10 +48,11 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 		actions.SkipHooks(release.FinishedHooks(have.records[0], want.digest))
 	}
 	start := p.clock.Now()
-	if !have.history.EverDeployed() {
-		_, err = actions.Install(rel)
+	var deployed *helmrelease.Release
+	if !have.history.EverDeployed() || have.history[0].Status == helmrelease.StatusUninstalled {
+		deployed, err = actions.Install(rel)
 	} else {
-		_, err = actions.Upgrade(rel)
+		deployed, err = actions.Upgrade(rel)
 	}
 	p.metrics.Acted(verb, p.clock.Since(start), err)
 	if err != nil {
@@ -59,10 +60,14 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	}
 	p.memo.failure = failure{}
 	p.verify(actions.Changes())
+	if p.memo.inventory, err = p.refsOf(deployed.Manifest); err != nil {
+		return false, err
+	}
 	p.event(corev1.EventTypeNormal, verb+"Successful", fmt.Sprintf("%s to %s", verb, want.digest),
 		describe(actions.Changes(), "nothing to change"))
 	p.log.Info("deployed", "action", verb, "changes", apply.Describe(actions.Changes(), 20))
-	return true, nil
+	p.settle(want, deployed, "")
+	return false, p.dependents.Ensure(ctx, p.memo.inventory)
 }
 
 // removeLeftovers deletes objects that a failed or interrupted revision brought and that neither
@@ -165,6 +170,7 @@ func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (
 
 // verify remembers the state in which objects were left.
 func (p *pass) verify(changes []apply.Change) {
+	p.memo.wrote = p.clock.Now()
 	for _, ch := range changes {
 		if ch.Live != nil {
 			p.memo.verified[ch.Ref] = inventory.Fingerprint(ch.Live)
@@ -174,20 +180,16 @@ func (p *pass) verify(changes []apply.Change) {
 	}
 }
 
-// settle remembers that the release is in sync, so that the next reconcile costs nothing.
-func (p *pass) settle(ctx context.Context, want *wanted, have *seen) error {
-	stored, err := p.dependents.Release(ctx, p.cr.GetNamespace(), p.cr.GetUID())
-	if err != nil {
-		return err
-	}
-	p.memo.digest, p.memo.releaseMark = want.digest, stored.Mark
+// settle remembers that the release is in sync, so that the next reconcile costs nothing. An empty
+// mark says that the cache does not show the stored release yet.
+func (p *pass) settle(want *wanted, deployed *helmrelease.Release, mark string) {
+	p.memo.digest, p.memo.releaseMark, p.memo.revision = want.digest, mark, deployed.Version
 	p.status.DeployedRelease = &status.DeployedRelease{
-		Name: have.deployed.Name, Revision: int64(have.deployed.Version),
-		Chart:           p.chart.Name() + "-" + have.deployed.Chart.Metadata.Version,
+		Name: deployed.Name, Revision: int64(deployed.Version),
+		Chart:           p.chart.Name() + "-" + deployed.Chart.Metadata.Version,
 		InventoryDigest: inventory.Digest(p.memo.inventory, p.memo.verified),
 	}
 	p.reportInSync()
-	return nil
 }
 
 func (p *pass) reportInSync() {
@@ -222,6 +224,7 @@ func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool)
 		if err := deleteOthers(actions, records[1:], keep); err != nil {
 			return false, err
 		}
+		actions.SkipHooks(release.FinishedDeletionHooks(records[0]))
 		if err := actions.Uninstall(wait); err != nil {
 			return false, err
 		}

@@ -28,6 +28,10 @@ import (
 // maxSteps bounds the actions of one reconcile: unlock, act, look.
 const maxSteps = 4
 
+// takenRetry is how often a name that another resource has is tried again: no event tells when it
+// becomes free.
+const takenRetry = time.Minute
+
 // wanted is what the custom resource asks for today.
 type wanted struct {
 	values       chartutil.Values
@@ -80,12 +84,41 @@ func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
 			return false, err
 		}
 	}
-	if p.memo.digest != want.digest || p.memo.releaseMark != stored.Mark || len(p.suspects(ctx)) > 0 {
+	if p.memo.digest != want.digest || !p.storedAsKnown(stored) {
 		return false, nil
+	}
+	if len(p.suspects(ctx)) > 0 {
+		if !p.cachesMayLag() {
+			return false, nil
+		}
+		p.requeue = cacheLag
 	}
 	p.metrics.Skipped()
 	p.reportInSync()
 	return true, nil
+}
+
+// cacheLag is how long caches are given to show what was written. Until then an object that is not
+// there, or is not what was written, is no drift.
+const cacheLag = 2 * time.Second
+
+func (p *pass) cachesMayLag() bool { return p.clock.Since(p.memo.wrote) < cacheLag }
+
+// storedAsKnown tells whether the cache shows the release as it was left.
+func (p *pass) storedAsKnown(stored dependents.Release) bool {
+	if p.memo.releaseMark != "" {
+		return p.memo.releaseMark == stored.Mark
+	}
+	latest := stored.Latest
+	if latest.Version == p.memo.revision && latest.Status == helmrelease.StatusDeployed.String() {
+		p.memo.releaseMark = stored.Mark
+		return true
+	}
+	if latest.Version > p.memo.revision || !p.cachesMayLag() {
+		return false
+	}
+	p.requeue = cacheLag
+	return true
 }
 
 // recall restores what an earlier process knew, without a request: when the newest revision is
@@ -144,13 +177,18 @@ func (p *pass) suspects(ctx context.Context) map[inventory.Ref]inventory.Finding
 
 // step looks at the release, decides and acts once. It returns true when another look is due.
 func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (bool, error) {
+	// The mark is taken before the look, so that what changes meanwhile is seen next time.
+	stored, err := p.dependents.Release(ctx, p.cr.GetNamespace(), p.cr.GetUID())
+	if err != nil {
+		return false, err
+	}
 	have, err := p.observe(ctx, actions)
 	if err != nil {
 		return false, err
 	}
 	in, err := p.input(ctx, want, have)
 	if err != nil {
-		return false, p.held(err)
+		return false, errors.Join(p.held(err), p.keep(ctx))
 	}
 	decision := state.Decide(in)
 	p.metrics.Decided(string(decision.State), string(decision.Cause))
@@ -165,14 +203,20 @@ func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (
 	case state.Interrupted:
 		p.event(corev1.EventTypeWarning, "Unlocked", "Unlock", decision.Reason)
 		p.log.Info("unlocking a release that an interrupted action left", "reason", decision.Reason)
+		if have.deployed == nil {
+			if err := release.Reinstate(actions.Storage(), have.records); err != nil {
+				return false, err
+			}
+		}
 		return true, release.Unlock(actions.Storage(), have.records[0])
 	case state.Taken:
 		p.set(status.Irreconcilable, metav1.ConditionTrue, "ReleaseNameTaken", decision.Reason)
 		p.warnOnce("ReleaseNameTaken", decision.Reason)
+		p.requeue = takenRetry
 	case state.BackingOff:
 		p.requeue = decision.Wait
 	case state.InSync:
-		return false, p.settle(ctx, want, have)
+		p.settle(want, have.deployed, stored.Mark)
 	}
 	return false, nil
 }

@@ -180,19 +180,26 @@ func (o *operator) annotate(annotations map[string]string) {
 	require.NoError(o, o.kube.Update(context.Background(), u))
 }
 
-// settles reconciles until nothing is due at once, and returns the wait until the next try.
+// settles reconciles until nothing is due soon, with time passing, and returns the wait until the next try.
 func (o *operator) settles() time.Duration {
 	o.Helper()
 	for range 5 {
 		result, err := o.reconcile()
 		require.NoError(o, err)
-		if result.RequeueAfter != time.Second {
+		if result.RequeueAfter == 0 || result.RequeueAfter > soon {
 			return result.RequeueAfter
 		}
+		o.wait(result.RequeueAfter)
 	}
 	require.Fail(o, "the resource is reconciled for ever")
 	return 0
 }
+
+// soon is longer than what the operator waits for its caches, and shorter than what it waits after a failure.
+const soon = 4 * time.Second
+
+// wait lets time go by.
+func (o *operator) wait(d time.Duration) { o.clock.SetTime(o.clock.Now().Add(d)) }
 
 // data is the content of all ConfigMaps, "a=1 b=2".
 func (o *operator) data() string {
@@ -345,9 +352,9 @@ func TestWhatTheServerRefusesChangesNothingAndHealsWhenCorrected(t *testing.T) {
 	assert.Contains(t, o.told("ReleaseFailed"), "ConfigMap b")
 	assert.Contains(t, o.told("Deployed"), "False UpgradeError")
 
-	o.clock.SetTime(noon.Add(5 * time.Second))
+	o.wait(5 * time.Second)
 	assert.Equal(t, 5*time.Second, o.settles(), "it is not tried before its time")
-	o.clock.SetTime(noon.Add(10 * time.Second))
+	o.wait(5 * time.Second)
 	assert.Equal(t, 40*time.Second, o.settles())
 
 	o.accept("b")
@@ -384,7 +391,8 @@ func TestAReleaseThatAKilledProcessLeftIsTakenUp(t *testing.T) {
 			o.restart()
 			o.settles()
 			assert.Equal(t, "a=2 b=2", o.data())
-			assert.Contains(t, o.history(), "3 deployed, 2 failed")
+			assert.True(t, strings.HasPrefix(o.history(), "3 deployed, "), o.history())
+			assert.NotContains(t, o.history(), string(status))
 			assert.Contains(t, o.told("Deployed"), "True")
 		})
 	}
@@ -419,6 +427,8 @@ func TestTwoDeployedRevisionsBecomeOne(t *testing.T) {
 	require.NoError(t, err)
 	first.Info.Status = helmrelease.StatusDeployed
 	require.NoError(t, s.Update(first))
+	o.wait(time.Hour)
+	o.server.Remove(configMapKind, "prod", "a") // a reason to look
 	o.settles()
 	assert.Equal(t, "2 deployed, 1 superseded", o.history())
 }
@@ -510,4 +520,48 @@ func TestNewInputsThatRenderTheSameMakeNoRevision(t *testing.T) {
 	observed, _, err := unstructured.NestedInt64(o.get().Object, "status", "observedGeneration")
 	require.NoError(t, err)
 	assert.Equal(t, o.get().GetGeneration(), observed)
+}
+
+// Somebody deletes the Secret of the newest revision: what is left is superseded.
+func TestAReleaseThatLostItsNewestRevisionIsDeployedAgain(t *testing.T) {
+	o := newOperator(t)
+	o.want("a=1")
+	o.settles()
+	o.want("a=2")
+	o.settles()
+	o.server.Remove(secretKind, "prod", "sh.helm.release.v1.gw.v2")
+	assert.Zero(t, o.settles())
+	assert.Contains(t, o.history(), "2 deployed")
+	assert.Equal(t, "a=2", o.data())
+	o.leave(helmrelease.StatusSuperseded)
+	assert.Zero(t, o.settles())
+	assert.Contains(t, o.history(), "3 deployed")
+}
+
+func TestWhatARollbackCouldNotUndoIsSetRightByTheNextUpgrade(t *testing.T) {
+	o := newOperator(t)
+	o.want("a=1", "c=1")
+	o.settles()
+	o.reasons()
+	o.server.Reject(configMapKind, "prod", "c", apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "c", nil))
+	o.want("a=2", "b=2", "c=2")
+	assert.Positive(t, o.settles())
+	assert.Equal(t, "a=1 b=2 c=1", o.data(), "the way back is barred at c")
+	o.server.Reject(configMapKind, "prod", "c", nil)
+	o.want("a=3", "c=3")
+	o.settles()
+	assert.Equal(t, "a=3 c=3", o.data())
+	assert.True(t, strings.HasSuffix(strings.SplitN(o.history(), ",", 2)[0], "deployed"), o.history())
+}
+
+func TestAnInstallThatFailsHalfwayLeavesNothingWhenTheSpecChanges(t *testing.T) {
+	o := newOperator(t)
+	o.server.Reject(configMapKind, "prod", "b", apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "b", nil))
+	o.want("a=1", "b=1")
+	assert.Positive(t, o.settles())
+	assert.Equal(t, "a=1", o.data())
+	assert.Equal(t, "1 failed", o.history())
+	o.want("c=1")
+	assert.Zero(t, o.settles())
+	assert.Equal(t, "c=1", o.data())
 }

@@ -18,8 +18,13 @@ type memo struct {
 	uid types.UID
 	// digest of the inputs that the deployed release was last seen to be in line with.
 	digest string
-	// releaseMark identifies the stored revisions as of that look.
+	// releaseMark identifies the stored revisions as of that look; it is empty while the cache does
+	// not show the revision that was written last.
 	releaseMark string
+	// revision that was deployed then.
+	revision int
+	// wrote is when this process last wrote to the release or its objects.
+	wrote time.Time
 	// inventory of the deployed release, and the fingerprint of each object when it was last
 	// verified.
 	inventory []inventory.Ref

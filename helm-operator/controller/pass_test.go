@@ -168,6 +168,14 @@ func TestAHeldResourceTellsWhyAndIsNotTriedAgain(t *testing.T) {
 	assert.Equal(t, `Secret "s" not found`, w.events[0].note)
 }
 
+func TestAHoldThatAnotherProgramTellsMakesNoEvent(t *testing.T) {
+	w := newWorld(t)
+	p := w.pass(resource())
+	require.NoError(t, p.held(&mapper.HoldError{Reason: "ReferenceNotFound", Message: "m", Told: true}))
+	assert.Equal(t, metav1.ConditionTrue, condition(p, status.Irreconcilable).Status)
+	assert.Empty(t, w.events)
+}
+
 func TestAClusterThatCannotBeAskedIsTriedAgain(t *testing.T) {
 	w := newWorld(t)
 	p := w.pass(resource())

@@ -71,23 +71,37 @@ func (rules Rules) Covers(kind, pointer string) bool {
 	})
 }
 
-// KeepLive puts the live value of each ignored field into desired, or takes the field out where
-// the live object has none.
+// KeepLive puts the live value of each ignored field into desired, or takes the field out where the
+// live object has none. Of an ignored map only the fields that desired has are touched: nothing is
+// claimed that the chart does not render.
 func (rules Rules) KeepLive(desired, live *unstructured.Unstructured) {
 	for _, pointer := range rules.pointers(desired.GetKind()) {
 		steps := strings.Split(pointer[1:], "/")
 		for i, s := range steps {
 			steps[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(s)
 		}
-		parent, last := walk(desired.Object, steps[:len(steps)-1]), steps[len(steps)-1]
-		liveParent := walk(live.Object, steps[:len(steps)-1])
-		if into, ok := parent.(map[string]any); ok {
-			if from, ok := liveParent.(map[string]any); ok && from[last] != nil {
-				into[last] = from[last]
-			} else {
-				delete(into, last)
-			}
+		last := steps[len(steps)-1]
+		into, ok := walk(desired.Object, steps[:len(steps)-1]).(map[string]any)
+		if !ok || into[last] == nil {
+			continue
 		}
+		from, _ := walk(live.Object, steps[:len(steps)-1]).(map[string]any)
+		keepField(into, from, last)
+	}
+}
+
+func keepField(into, from map[string]any, field string) {
+	inner, isMap := into[field].(map[string]any)
+	liveInner, liveIsMap := from[field].(map[string]any)
+	switch {
+	case isMap && liveIsMap:
+		for k := range inner {
+			keepField(inner, liveInner, k)
+		}
+	case from[field] == nil:
+		delete(into, field)
+	default:
+		into[field] = from[field]
 	}
 }
 

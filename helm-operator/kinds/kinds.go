@@ -29,6 +29,7 @@ type progress int
 
 const (
 	unknown progress = iota
+	connected
 	started
 	inCache
 )
@@ -65,11 +66,8 @@ func (s *Starter) startMissing(ctx context.Context, gvks []schema.GroupVersionKi
 	defer s.mu.Unlock()
 	var pending []schema.GroupVersionKind
 	for _, gvk := range gvks {
-		if s.kinds[gvk] == unknown {
-			if err := s.start(ctx, metadataOf(gvk)); err != nil {
-				return nil, fmt.Errorf("watch %s: %w", gvk.Kind, err)
-			}
-			s.kinds[gvk] = started
+		if err := s.start(ctx, gvk); err != nil {
+			return nil, fmt.Errorf("watch %s: %w", gvk.Kind, err)
 		}
 		if s.kinds[gvk] != inCache && !slices.Contains(pending, gvk) {
 			pending = append(pending, gvk)
@@ -78,12 +76,20 @@ func (s *Starter) startMissing(ctx context.Context, gvks []schema.GroupVersionKi
 	return pending, nil
 }
 
-func (s *Starter) start(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
-	if err := s.watch(obj); err != nil {
-		return err
+func (s *Starter) start(ctx context.Context, gvk schema.GroupVersionKind) error {
+	if s.kinds[gvk] == unknown {
+		if err := s.watch(metadataOf(gvk)); err != nil {
+			return err
+		}
+		s.kinds[gvk] = connected
 	}
-	_, err := s.cache.GetInformer(ctx, obj, cache.BlockUntilSynced(false))
-	return err
+	if s.kinds[gvk] == connected {
+		if _, err := s.cache.GetInformer(ctx, metadataOf(gvk), cache.BlockUntilSynced(false)); err != nil {
+			return err
+		}
+		s.kinds[gvk] = started
+	}
+	return nil
 }
 
 func metadataOf(gvk schema.GroupVersionKind) *metav1.PartialObjectMetadata {

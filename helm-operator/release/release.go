@@ -137,6 +137,44 @@ func FinishedHooks(rel *helmrelease.Release, digest string) []*helmrelease.Hook 
 	return done
 }
 
+// FinishedDeletionHooks lists the hooks that ran to their end in an uninstall that was interrupted.
+func FinishedDeletionHooks(rel *helmrelease.Release) []*helmrelease.Hook {
+	if rel.Info == nil || rel.Info.Status != helmrelease.StatusUninstalling {
+		return nil
+	}
+	var done []*helmrelease.Hook
+	for _, h := range rel.Hooks {
+		// A hook of several events may have run for another one before the uninstall began.
+		if h.LastRun.Phase == helmrelease.HookPhaseSucceeded && !h.LastRun.StartedAt.Before(rel.Info.Deleted) {
+			done = append(done, h)
+		}
+	}
+	return done
+}
+
+// Reinstate makes the newest superseded revision the deployed one again when a process died after it had superseded
+// the deployed revision and before it recorded the next one as deployed. Without a deployed revision there would be
+// nothing to return to when the next try fails. records are all revisions, newest first; the newest is the one that
+// was interrupted.
+func Reinstate(s *storage.Storage, records []*helmrelease.Release) error {
+	switch records[0].Info.Status {
+	case helmrelease.StatusPendingUpgrade, helmrelease.StatusPendingRollback:
+	default:
+		return nil
+	}
+	for _, rel := range records[1:] {
+		if rel.Info == nil || rel.Info.Status != helmrelease.StatusSuperseded {
+			continue
+		}
+		rel.SetStatus(helmrelease.StatusDeployed, fmt.Sprintf("deployed again: revision %d was interrupted", records[0].Version))
+		if err := s.Update(rel); err != nil {
+			return fmt.Errorf("reinstate revision %d: %w", rel.Version, err)
+		}
+		return nil
+	}
+	return nil
+}
+
 // Unlock marks a revision that an earlier process left pending (or uninstalling) as failed, so
 // that Helm accepts the next action. It is to be called only by the one that holds the lease.
 func Unlock(s *storage.Storage, rel *helmrelease.Release) error {

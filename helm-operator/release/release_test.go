@@ -132,6 +132,16 @@ func TestTheNewestDeployedRevisionCounts(t *testing.T) {
 	}
 }
 
+func TestAReleaseWasDeployedIfAnyRevisionEverWas(t *testing.T) {
+	for status, want := range map[helmrelease.Status]bool{
+		helmrelease.StatusDeployed: true, helmrelease.StatusSuperseded: true, helmrelease.StatusFailed: false,
+		helmrelease.StatusPendingInstall: false, helmrelease.StatusPendingUpgrade: false, helmrelease.StatusUninstalled: false,
+	} {
+		assert.Equal(t, want, history(revision(2, helmrelease.StatusFailed, ""), revision(1, status, "")).EverDeployed(), status)
+	}
+	assert.False(t, history().EverDeployed())
+}
+
 func TestFailuresWithTheseInputsAreCountedBackToTheLastSuccessWithThem(t *testing.T) {
 	const (
 		failed     = helmrelease.StatusFailed

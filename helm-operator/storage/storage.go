@@ -89,11 +89,13 @@ func (s *Secrets) Get(ctx context.Context, name string, o metav1.GetOptions) (*c
 	if err != nil {
 		return nil, err
 	}
-	return secret, s.join(ctx, secret)
+	_, err = s.join(ctx, secret)
+	return secret, err
 }
 
 // List implements SecretInterface. A release whose pieces are gone is left out: it can't be used,
-// and must not keep the others from being used.
+// and must not keep the others from being used. Pieces that a process did not get round to deleting
+// before it died are deleted.
 func (s *Secrets) List(ctx context.Context, o metav1.ListOptions) (*corev1.SecretList, error) {
 	list, err := s.SecretInterface.List(ctx, o)
 	if err != nil {
@@ -101,11 +103,14 @@ func (s *Secrets) List(ctx context.Context, o metav1.ListOptions) (*corev1.Secre
 	}
 	whole := list.Items[:0]
 	for i := range list.Items {
-		err := s.join(ctx, &list.Items[i])
+		surplus, err := s.join(ctx, &list.Items[i])
 		if errors.Is(err, ErrIncomplete) {
 			continue
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := s.deletePieces(ctx, list.Items[i].Name, surplus); err != nil {
 			return nil, err
 		}
 		whole = append(whole, list.Items[i])
@@ -150,50 +155,86 @@ func (s *Secrets) split(ctx context.Context, in *corev1.Secret) (*corev1.Secret,
 	return out, nil
 }
 
-// join puts the release back together.
-func (s *Secrets) join(ctx context.Context, secret *corev1.Secret) error {
-	list, ok := secret.Data[piecesKey]
-	if !ok {
-		return nil
+// join puts the release back together. It returns the names of pieces that do not belong to it.
+func (s *Secrets) join(ctx context.Context, secret *corev1.Secret) (surplus []string, err error) {
+	if _, ok := secret.Data[piecesKey]; !ok {
+		return nil, nil
 	}
-	var names []string
-	if err := json.Unmarshal(list, &names); err != nil {
-		return fmt.Errorf("read the list of pieces of release Secret %s: %w", secret.Name, err)
+	names, err := namedPieces(secret)
+	if err != nil {
+		return nil, err
+	}
+	pieces, err := s.pieces(ctx, secret.Name)
+	if err != nil {
+		return nil, err
 	}
 	var data []byte
 	for _, name := range names {
-		piece, err := s.SecretInterface.Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			return fmt.Errorf("%w: Secret %s", ErrIncomplete, name)
+		piece, ok := pieces[name]
+		if !ok {
+			return nil, fmt.Errorf("%w: Secret %s", ErrIncomplete, name)
 		}
-		if err != nil {
-			return fmt.Errorf("read a piece of release Secret %s: %w", secret.Name, err)
-		}
-		data = append(data, piece.Data[releaseKey]...)
+		data = append(data, piece...)
 	}
 	secret.Data[releaseKey] = data
 	delete(secret.Data, piecesKey)
-	return nil
+	return without(pieces, names), nil
 }
 
 // prune deletes the pieces that a Secret no longer names.
 func (s *Secrets) prune(ctx context.Context, secret *corev1.Secret) error {
-	var names []string
-	if list, ok := secret.Data[piecesKey]; ok {
-		if err := json.Unmarshal(list, &names); err != nil {
-			return fmt.Errorf("read the list of pieces of release Secret %s: %w", secret.Name, err)
-		}
-	}
-	pieces, err := s.SecretInterface.List(ctx, metav1.ListOptions{LabelSelector: PieceLabel + "=" + labelValue(secret.Name)})
+	names, err := namedPieces(secret)
 	if err != nil {
-		return fmt.Errorf("list the pieces of release Secret %s: %w", secret.Name, err)
+		return err
 	}
-	for _, piece := range pieces.Items {
-		if slices.Contains(names, piece.Name) {
-			continue
+	pieces, err := s.pieces(ctx, secret.Name)
+	if err != nil {
+		return err
+	}
+	return s.deletePieces(ctx, secret.Name, without(pieces, names))
+}
+
+// namedPieces reads the names of a Secret's pieces; none when its release is whole.
+func namedPieces(secret *corev1.Secret) ([]string, error) {
+	list, ok := secret.Data[piecesKey]
+	if !ok {
+		return nil, nil
+	}
+	var names []string
+	if err := json.Unmarshal(list, &names); err != nil {
+		return nil, fmt.Errorf("read the list of pieces of release Secret %s: %w", secret.Name, err)
+	}
+	return names, nil
+}
+
+// pieces reads all pieces of a Secret that exist, by name.
+func (s *Secrets) pieces(ctx context.Context, secretName string) (map[string][]byte, error) {
+	list, err := s.SecretInterface.List(ctx, metav1.ListOptions{LabelSelector: PieceLabel + "=" + labelValue(secretName)})
+	if err != nil {
+		return nil, fmt.Errorf("list the pieces of release Secret %s: %w", secretName, err)
+	}
+	out := make(map[string][]byte, len(list.Items))
+	for _, piece := range list.Items {
+		out[piece.Name] = piece.Data[releaseKey]
+	}
+	return out, nil
+}
+
+// without lists the pieces that are not among names.
+func without(pieces map[string][]byte, names []string) []string {
+	var out []string
+	for name := range pieces {
+		if !slices.Contains(names, name) {
+			out = append(out, name)
 		}
-		if err := s.SecretInterface.Delete(ctx, piece.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("delete a piece of release Secret %s: %w", secret.Name, err)
+	}
+	return out
+}
+
+func (s *Secrets) deletePieces(ctx context.Context, secretName string, names []string) error {
+	for _, name := range names {
+		if err := s.SecretInterface.Delete(ctx, name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("delete a piece of release Secret %s: %w", secretName, err)
 		}
 	}
 	return nil

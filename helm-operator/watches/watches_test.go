@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
 )
 
@@ -52,6 +53,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"dryRunOption: server",
 		"maxConcurrentReconciles: 7",
 		"maxReleaseHistory: 2",
+		"ignoreDrift: [{kind: StatefulSet, paths: [/spec/replicas, /spec/template]}]",
+		"driftManagers: [kubectl*, argocd]",
 	))
 	assert.Equal(t, schema.GroupVersionKind{Group: "example.test", Version: "v1", Kind: "Demo"}, w.GroupVersionKind)
 	assert.Equal(t, "/etc/operator/charts/demo", w.ChartPath)
@@ -64,6 +67,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 	assert.Equal(t, watches.DryRunServer, w.DryRunOption)
 	assert.Equal(t, 7, w.MaxConcurrentReconciles)
 	assert.Equal(t, 2, w.MaxReleaseHistory)
+	assert.Equal(t, drift.Rules{{Kind: "StatefulSet", Paths: []string{"/spec/replicas", "/spec/template"}}}, w.IgnoreDrift)
+	assert.Equal(t, []string{"kubectl*", "argocd"}, w.DriftManagers)
 	assert.True(t, w.Selector.Matches(labels.Set{"tier": "gold"}))
 	assert.False(t, w.Selector.Matches(labels.Set{"tier": "gold", "old": "yes"}))
 	assert.False(t, w.Selector.Matches(labels.Set{"tier": "tin"}))
@@ -77,6 +82,8 @@ func TestAbsentKeysHaveDefaults(t *testing.T) {
 	assert.Equal(t, watches.DryRunClient, w.DryRunOption)
 	assert.Zero(t, w.MaxConcurrentReconciles, "the program decides")
 	assert.Equal(t, 10, w.MaxReleaseHistory)
+	assert.Empty(t, w.IgnoreDrift)
+	assert.Nil(t, w.DriftManagers, "the default ones")
 	require.NotNil(t, w.Selector)
 	assert.True(t, w.Selector.Matches(labels.Set{}), "everything is selected")
 }
@@ -97,6 +104,12 @@ func TestSpellingsOfDryRunOption(t *testing.T) {
 			assert.Equal(t, want, parseOne(t, entry("dryRunOption: "+value)).DryRunOption)
 		})
 	}
+}
+
+func TestNobodysAdditionsAreRemovedWhenNobodyIsNamed(t *testing.T) {
+	w := parseOne(t, entry("driftManagers: []"))
+	assert.NotNil(t, w.DriftManagers)
+	assert.Empty(t, w.DriftManagers)
 }
 
 func TestBoundsAreInclusive(t *testing.T) {
@@ -149,6 +162,10 @@ func TestFaultsAreRefusedWithTheirName(t *testing.T) {
 		"a selector that needs values":        {entry("selector: {matchExpressions: [{key: a, operator: In}]}"), []string{"selector"}},
 		"a flag that is no boolean":           {entry(`watchDependentResources: "maybe"`), []string{"watchDependentResources"}},
 		"override values that are no map":     {entry("overrideValues: [a]"), []string{"overrideValues"}},
+		"a drift rule without a kind":         {entry("ignoreDrift: [{paths: [/a]}]"), []string{"ignoreDrift[0]"}},
+		"a drift rule without a slash":        {entry("ignoreDrift: [{kind: A, paths: [/a]}, {kind: B, paths: [b.c]}]"), []string{"ignoreDrift[1]", "b.c"}},
+		"a drift rule with an unknown key":    {entry("ignoreDrift: [{kind: A, path: /a}]"), []string{"path"}},
+		"a drift manager that is no pattern":  {entry(`driftManagers: [ok, "[a"]`), []string{"driftManagers[1]", "[a"}},
 		"one kind twice":                      {entry() + entry(), []string{"entry 1 (Demo)", "watched by entry 0"}},
 		"one kind in two versions": {
 			entry() + "- {group: example.test, version: v2, kind: Demo, chart: demo}", []string{"entry 1 (Demo)", "watched by entry 0"},

@@ -226,6 +226,10 @@ type DeployedRelease struct {
 	// +optional
 	Chart string `json:"chart,omitempty"`
 
+	// InventoryDigest stands for the state in which the release's objects were last seen to be what the chart says.
+	// +optional
+	InventoryDigest string `json:"inventoryDigest,omitempty"`
+
 	// Manifest of the release.
 	// This operator leaves it empty, the stock helm-operators fill it.
 	// +optional

@@ -42,9 +42,14 @@ type Server struct {
 	objects map[target]*unstructured.Unstructured
 	counter int
 	refuse  map[target]*apierrors.StatusError
+	reject  map[target]*apierrors.StatusError
 	writes  []string
 
+	swap     map[target]*unstructured.Unstructured
 	requests int
+	cut      bool
+	left     int  // writes until the connection is cut
+	lost     bool // the answer to the last one is lost
 }
 
 // target is one object, or all of a resource in a namespace when name is empty.
@@ -58,6 +63,7 @@ func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{
 		objects: map[target]*unstructured.Unstructured{}, refuse: map[target]*apierrors.StatusError{},
+		reject: map[target]*apierrors.StatusError{}, swap: map[target]*unstructured.Unstructured{},
 		mapper: meta.NewDefaultRESTMapper(nil),
 	}
 	for _, gvk := range []schema.GroupVersionKind{
@@ -138,6 +144,13 @@ func (s *Server) Remove(gvk schema.GroupVersionKind, namespace, name string) {
 	delete(s.objects, target{gvk, namespace, name})
 }
 
+// Swap puts u in the place of the object of its name as soon as that was read once.
+func (s *Server) Swap(u *unstructured.Unstructured) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swap[target{u.GroupVersionKind(), u.GetNamespace(), u.GetName()}] = u.DeepCopy()
+}
+
 // Refuse makes every write to an object fail with err, dry run or not; nil ends it.
 func (s *Server) Refuse(gvk schema.GroupVersionKind, namespace, name string, err *apierrors.StatusError) {
 	s.mu.Lock()
@@ -145,11 +158,35 @@ func (s *Server) Refuse(gvk schema.GroupVersionKind, namespace, name string, err
 	s.refuse[target{gvk, namespace, name}] = err
 }
 
+// Cut ends the connection after n more writes: every request fails from then on. With lost, the last write is done and
+// its answer is lost.
+func (s *Server) Cut(n int, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut, s.left, s.lost = true, n, lost
+}
+
+// Mend ends Cut, and tells whether the connection was cut.
+func (s *Server) Mend() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.cut && s.left == 0
+	s.cut = false
+	return was
+}
+
 // Requests counts what was asked of the server so far.
 func (s *Server) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
+}
+
+// Reject is Refuse for writes that are no dry run, as by something that no dry run foresees.
+func (s *Server) Reject(gvk schema.GroupVersionKind, namespace, name string, err *apierrors.StatusError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reject[target{gvk, namespace, name}] = err
 }
 
 // Writes lists what changed the store since the last call, as "<verb> <kind> <name>".
@@ -174,7 +211,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		k, err = s.target(r.URL.Path)
 	}
 	if err == nil {
-		out, err = s.answer(r, k, body)
+		out, err = s.connected(func() (any, error) { return s.answer(r, k, body) })
 	}
 	code := http.StatusOK
 	if err != nil {
@@ -187,6 +224,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(out)
+}
+
+// connected answers unless the connection is cut.
+func (s *Server) connected(answer func() (any, error)) (any, error) {
+	if s.cut && s.left == 0 {
+		return nil, errors.New("no connection")
+	}
+	before := len(s.writes)
+	out, err := answer()
+	if s.cut && len(s.writes) > before {
+		if s.left--; s.left == 0 && s.lost {
+			return nil, errors.New("connection lost")
+		}
+	}
+	return out, err
 }
 
 // target reads /api/v1/namespaces/ns/configmaps/name and /apis/group/v1/clusterroles/name.
@@ -236,6 +288,9 @@ func (s *Server) answer(r *http.Request, k target, body []byte) (any, error) {
 	if err := s.refuse[k]; err != nil {
 		return nil, err
 	}
+	if err := s.reject[k]; err != nil && !dryRun {
+		return nil, err
+	}
 	live = s.objects[k]
 	switch {
 	case r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.ApplyPatchType):
@@ -266,6 +321,10 @@ func resource(k target) schema.GroupResource {
 func (s *Server) read(r *http.Request, k target) (any, error) {
 	if k.name != "" {
 		if live := s.objects[k]; live != nil {
+			if next := s.swap[k]; next != nil {
+				delete(s.swap, k)
+				s.store(k, nil, next)
+			}
 			return live, nil
 		}
 		return nil, apierrors.NewNotFound(resource(k), k.name)
