@@ -78,6 +78,15 @@ test-go: build cluster-build $(BIN)/kubeconform ## Unit, golden and integration 
 test-unit: ## Only the tests that need no cluster
 	env -u KUBEBUILDER_ASSETS $(GO) test $(PACKAGES)
 
+.PHONY: test-faults
+test-faults: build cluster-build ## Every crash point and 20 rounds of kill -9 (make test runs a sample)
+	FAULTS=full KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
+		$(GO) test -timeout 120m -v ./test/faults/...
+
+.PHONY: bench
+bench: cluster-build ## Measure the reconciler beside the stock one and a bare client; BENCH_FLAGS="-n 10,100"
+	DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) $(GO) run ./test/bench/cmd/bench $(BENCH_FLAGS)
+
 .PHONY: update-golden
 update-golden: cluster-build ## Rewrite the golden files; read the diff before committing it
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) $(GO) test ./test/chart/... -update
