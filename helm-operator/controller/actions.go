@@ -11,6 +11,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -74,13 +75,7 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 // the deployed one nor the next has: Helm compares with the deployed revision only and would leave
 // them for ever.
 func (p *pass) removeLeftovers(actions *action.Client, want *wanted, have *seen) error {
-	var failed []*helmrelease.Release
-	for _, rec := range have.records {
-		if have.deployed != nil && rec.Version <= have.deployed.Version {
-			break
-		}
-		failed = append(failed, rec)
-	}
+	failed := have.undeployed()
 	if len(failed) == 0 {
 		return nil
 	}
@@ -89,6 +84,15 @@ func (p *pass) removeLeftovers(actions *action.Client, want *wanted, have *seen)
 		return err
 	}
 	return deleteOthers(actions, failed, append(keep, p.deployedInventory(have)...))
+}
+
+// undeployed lists the revisions after the deployed one.
+func (s *seen) undeployed() []*helmrelease.Release {
+	if s.deployed == nil {
+		return s.records
+	}
+	i := slices.IndexFunc(s.records, func(rec *helmrelease.Release) bool { return rec.Version <= s.deployed.Version })
+	return s.records[:max(i, 0)]
 }
 
 // deleteOthers deletes the objects of the given revisions that are not in keep.
@@ -139,17 +143,37 @@ func (p *pass) rollBack(actions *action.Client, want *wanted, have *seen, verb s
 func (p *pass) failed(want *wanted, verb string, cause error) error {
 	p.memo.failure.count(want.digest, p.clock.Now())
 	message := cause.Error()
-	reason := verb + "Error"
-	p.set(status.ReleaseFailed, metav1.ConditionTrue, reason, message)
-	p.set(status.Deployed, metav1.ConditionFalse, reason, "the release does not hold what the resource asks for; see ReleaseFailed")
-	p.status.ObservedGeneration = p.cr.GetGeneration()
-	p.warnOnce("ReleaseFailed", message)
+	p.tellFailure(verb, message)
 	p.log.Info("release failed", "action", verb, "attempt", p.memo.failure.attempts, "error", message)
 	p.requeue = state.Backoff(p.memo.failure.attempts)
 	return nil
 }
 
-// repair brings back objects that are missing or were changed.
+func (p *pass) tellFailure(verb, message string) {
+	reason := verb + "Error"
+	p.set(status.ReleaseFailed, metav1.ConditionTrue, reason, message)
+	p.set(status.Deployed, metav1.ConditionFalse, reason, "the release does not hold what the resource asks for; see ReleaseFailed")
+	p.status.ObservedGeneration = p.cr.GetGeneration()
+	p.warnOnce("ReleaseFailed", message)
+}
+
+// reportFailure tells that the inputs of today failed when the process that tried them died before it could tell.
+func (p *pass) reportFailure(want *wanted, have *seen) {
+	told := meta.FindStatusCondition(p.status.Conditions, status.ReleaseFailed)
+	if told != nil && told.Status == metav1.ConditionTrue && told.ObservedGeneration == p.cr.GetGeneration() {
+		return
+	}
+	verb := "Install"
+	if have.history.EverDeployed() {
+		verb = "Upgrade"
+	}
+	if rev, ok := have.history.LastFailure(want.digest); ok {
+		p.tellFailure(verb, rev.Description)
+	}
+}
+
+// repair brings back objects that are missing or were changed, and removes what a failed revision brought when its
+// rollback did not come to that.
 func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (bool, error) {
 	suspects := p.suspects(ctx)
 	changes, err := actions.Repair(have.deployed.Manifest, suspects)
@@ -164,6 +188,9 @@ func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (
 	if err != nil {
 		p.set(status.Irreconcilable, metav1.ConditionTrue, "RepairError", err.Error())
 		return false, fmt.Errorf("repair: %w", err)
+	}
+	if err := deleteOthers(actions, have.undeployed(), p.deployedInventory(have)); err != nil {
+		return false, err
 	}
 	return true, nil
 }

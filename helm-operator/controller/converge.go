@@ -215,6 +215,7 @@ func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (
 		p.requeue = takenRetry
 	case state.BackingOff:
 		p.requeue = decision.Wait
+		p.reportFailure(want, have)
 	case state.InSync:
 		p.settle(want, have.deployed, stored.Mark)
 	}

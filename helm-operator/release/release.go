@@ -101,6 +101,16 @@ func (h History) FailedAttempts(digest string) (count int, last time.Time) {
 	return count, last
 }
 
+// LastFailure returns the newest revision that failed with the given inputs, not counting those that were interrupted.
+func (h History) LastFailure(digest string) (Revision, bool) {
+	for _, r := range h {
+		if r.Digest == digest && r.Status == helmrelease.StatusFailed && !r.Interrupted {
+			return r, true
+		}
+	}
+	return Revision{}, false
+}
+
 // Inputs are all that a rendered release depends on.
 type Inputs struct {
 	ChartDigest  string

@@ -193,10 +193,40 @@ func TestAFailureIsNoIncompleteRelease(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.Create(revision(1, large)))
 	cause := errors.New("no connection")
-	w.kube.PrependReactor("get", "secrets", func(ktesting.Action) (bool, runtime.Object, error) { return true, nil, cause })
+	w.kube.PrependReactor("list", "secrets", func(a ktesting.Action) (bool, runtime.Object, error) {
+		list, ok := a.(ktesting.ListAction)
+		return ok && strings.Contains(list.GetListRestrictions().Labels.String(), storage.PieceLabel), nil, cause
+	})
 	_, err := w.History("gw")
 	require.ErrorIs(t, err, cause)
 	assert.NotErrorIs(t, err, storage.ErrIncomplete)
+}
+
+// The pieces that an update replaced are deleted after it; a process that dies in between leaves them, and a superseded
+// revision is never written again.
+func TestPiecesThatADeadProcessLeftGoWithTheNextLook(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.Create(revision(1, large)))
+	cause := errors.New("the process is dead")
+	dead := true
+	w.kube.PrependReactor("delete", "secrets", func(ktesting.Action) (bool, runtime.Object, error) { return dead, nil, cause })
+	before := len(w.pieces())
+	rel := revision(1, large)
+	rel.SetStatus(helmrelease.StatusSuperseded, "superseded")
+	require.ErrorIs(t, w.Update(rel), cause)
+	left := len(w.pieces())
+	require.Greater(t, left, before, "the old pieces are still there")
+	dead = false
+	history, err := w.History("gw")
+	require.NoError(t, err)
+	require.Len(t, history, 1)
+	assert.Equal(t, helmrelease.StatusSuperseded, history[0].Info.Status)
+	assert.Less(t, len(w.pieces()), left)
+	index, err := w.kube.CoreV1().Secrets("prod").Get(context.Background(), "sh.helm.release.v1.gw.v1", metav1.GetOptions{})
+	require.NoError(t, err)
+	for _, piece := range w.pieces() {
+		assert.Contains(t, string(index.Data["pieces"]), piece.Name)
+	}
 }
 
 // At every moment of an update there is a readable release: a process may die after any write.

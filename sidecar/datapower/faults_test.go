@@ -58,7 +58,7 @@ func breakOff(w http.ResponseWriter, _ *http.Request) {
 
 func TestFaultsOfReading(t *testing.T) {
 	ok := answer(http.StatusOK, noStatus)
-	quick := func(o *Options) { o.Timeout = 100 * time.Millisecond }
+	quick := func(o *Options) { o.Timeout = 500 * time.Millisecond }
 	tests := []struct {
 		name     string
 		answers  []http.HandlerFunc // the last one for ever
@@ -142,7 +142,7 @@ func TestActionsAreNotRepeated(t *testing.T) {
 			client := connect(t, func(w http.ResponseWriter, r *http.Request) {
 				attempts.Add(1)
 				fault(w, r)
-			}, func(o *Options) { o.Timeout = 200 * time.Millisecond })
+			}, func(o *Options) { o.Timeout = 500 * time.Millisecond })
 			_, err := client.Action(t.Context(), "default", json.RawMessage(`{"SaveConfig":0}`))
 			require.Error(t, err)
 			assert.Equal(t, int32(1), attempts.Load())

@@ -39,7 +39,7 @@ func connect(t *testing.T, handler http.HandlerFunc, change ...func(*Options)) *
 	address, certificate := serve(t, handler)
 	options := Options{
 		Address: address, Username: user, Password: password, TLS: TLSOptions{Pinned: certificate},
-		Timeout: 5 * time.Second, RetryWait: time.Millisecond, PollInterval: time.Millisecond,
+		Timeout: 30 * time.Second, RetryWait: time.Millisecond, PollInterval: time.Millisecond,
 	}
 	for _, apply := range change {
 		apply(&options)

@@ -33,7 +33,7 @@ func newHTTPClient(options Options) (*http.Client, error) {
 		TLSHandshakeTimeout:    options.Timeout,
 		ResponseHeaderTimeout:  options.Timeout,
 		MaxResponseHeaderBytes: 64 << 10,
-		DisableKeepAlives: false,
+		DisableKeepAlives:      true,
 		DisableCompression:     true, // a small compressed answer can be a large one
 	}
 	return &http.Client{
