@@ -65,7 +65,7 @@ cluster-down: ## Stop the local cluster and what runs against it
 
 .PHONY: cluster-status
 cluster-status: ## Tell whether the local cluster runs
-	$(GO) run ./test/cluster/cmd/cluster status
+	@$(GO) run ./test/cluster/cmd/cluster status || true
 
 ##@ Tests and checks
 
@@ -127,6 +127,9 @@ HELM_LDFLAGS := -s -w \
 
 $(BIN)/helm: go.sum
 	$(GO) build -trimpath -ldflags "$(HELM_LDFLAGS)" -o $@ helm.sh/helm/v3/cmd/helm
+
+.PHONY: helm
+helm: $(BIN)/helm ## Build the helm command into bin/
 
 .PHONY: clean
 clean: cluster-down ## Remove everything that was built

@@ -13,6 +13,7 @@ kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases >/dev
 pids=()
 stop() {
   trap - INT TERM EXIT
+  say "stopping"
   [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
   wait || true
 }
@@ -24,5 +25,5 @@ for program in helm-operator sidecar; do
   pids+=($!)
 done
 say "running helm-operator and sidecar against $KUBECONFIG; Ctrl-C stops them"
-wait -n "${pids[@]}"
+wait -n "${pids[@]}" || true
 say "a program ended; stopping the other"

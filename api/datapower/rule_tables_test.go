@@ -360,6 +360,12 @@ var storageRules = map[string]rule{
 		path:     "spec.storage[1]",
 		message:  `Duplicate value: {"path":"/a"}`,
 	},
+	"a path must be absolute": {
+		accepted: []string{`storage: [{type: ephemeral, path: /a}]`},
+		refused:  `storage: [{type: ephemeral, path: a/b}]`,
+		path:     "spec.storage[0].path",
+		message:  "path must be absolute",
+	},
 	"a path must not contain a colon": {
 		refused: `storage: [{type: ephemeral, path: "/a:b"}]`,
 		path:    "spec.storage[0].path",

@@ -89,6 +89,14 @@ var updateRules = map[string]struct {
 		was: `podManagementPolicy: Parallel`, is: `podManagementPolicy: OrderedReady`,
 		path: "spec.podManagementPolicy", message: "podManagementPolicy must not change",
 	},
+	"the pod management policy must not change from the default": {
+		was: `{}`, is: `podManagementPolicy: OrderedReady`,
+		path: "spec.podManagementPolicy", message: "podManagementPolicy must not change",
+	},
+	"the pod management policy must not change to the default": {
+		was: `podManagementPolicy: OrderedReady`, is: `{}`,
+		path: "spec.podManagementPolicy", message: "podManagementPolicy must not change",
+	},
 	"the pod management policy may be named later, since the default is the chart's": {
 		was: `{}`, is: `podManagementPolicy: Parallel`,
 	},

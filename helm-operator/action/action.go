@@ -59,13 +59,15 @@ func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*
 			// `helm template` prints.
 			i.PostRenderer = nil
 			i.DisableOpenAPIValidation = true
-			i.TakeOwnership = true // package apply checks whose objects are
+			i.SkipSchemaValidation = true // the render before the preflight has validated the values
+			i.TakeOwnership = true        // package apply checks whose objects are
 			i.Timeout = hookTimeout
 			return nil
 		}),
 		helmclient.AppendUpgradeOptions(func(u *helmaction.Upgrade) error {
 			u.PostRenderer = nil
 			u.DisableOpenAPIValidation = true
+			u.SkipSchemaValidation = true // the render before the preflight has validated the values
 			u.TakeOwnership = true
 			u.Timeout = hookTimeout
 			return nil

@@ -3,6 +3,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Capabilities struct {
 	current *chartutil.Capabilities
 	read    time.Time
 	watched bool
+	// last is what was offered when it was read last.
+	last chartutil.VersionSet
 }
 
 // NewCapabilities returns a cache over d.
@@ -54,6 +57,10 @@ func (c *Capabilities) Get() (*chartutil.Capabilities, error) {
 	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
 		return nil, fmt.Errorf("read API versions: %w", err)
 	}
+	if groups, failed := discovery.GroupDiscoveryFailedErrorGroups(err); failed {
+		apis = withGroups(apis, c.last, groups)
+	}
+	c.last = apis
 	c.current = &chartutil.Capabilities{
 		APIVersions: apis,
 		KubeVersion: chartutil.KubeVersion{Version: version.GitVersion, Major: version.Major, Minor: version.Minor},
@@ -61,6 +68,19 @@ func (c *Capabilities) Get() (*chartutil.Capabilities, error) {
 	}
 	c.read = c.clock.Now()
 	return c.current, nil
+}
+
+// withGroups adds to versions those that groups had before they stopped answering: a chart must not drop objects
+// because an aggregated API is down.
+func withGroups(versions, before chartutil.VersionSet, groups map[schema.GroupVersion]error) chartutil.VersionSet {
+	for _, v := range before {
+		group, rest, _ := strings.Cut(v, "/")
+		version, _, _ := strings.Cut(rest, "/")
+		if _, failed := groups[schema.GroupVersion{Group: group, Version: version}]; failed && !versions.Has(v) {
+			versions = append(versions, v)
+		}
+	}
+	return versions
 }
 
 // Invalidate makes the next Get read anew.

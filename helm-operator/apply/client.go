@@ -67,6 +67,7 @@ func (c *Client) withoutDone(resources kube.ResourceList) kube.ResourceList {
 
 // WatchUntilReady implements kube.Interface; Helm calls it for hooks.
 func (c *Client) WatchUntilReady(resources kube.ResourceList, timeout time.Duration) error {
+	clear(c.absent) // a hook may take long
 	rest := c.withoutDone(resources)
 	if len(rest) == 0 {
 		return nil
@@ -313,7 +314,10 @@ func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, err
 	}
 	for _, info := range target {
 		ref := refOf(info)
-		change, err := c.writer().apply(c.unmarked(info), known[ref], c.absent[ref])
+		// Helm looks at each object once more before it writes; one that was absent and is known by
+		// now is somebody else's.
+		appeared := c.absent[ref] && known[ref]
+		change, err := c.writer().apply(c.unmarked(info), known[ref] && !appeared, c.absent[ref] && !appeared)
 		delete(c.absent, ref)
 		if err != nil {
 			return res, err

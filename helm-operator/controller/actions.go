@@ -7,12 +7,16 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
+	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
@@ -35,6 +39,9 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 		return false, errors.Join(p.held(err), p.keep(ctx))
 	}
 	if err := actions.Preflight(want.manifest, p.deployedInventory(have)); err != nil {
+		if passing(err) {
+			return false, fmt.Errorf("check what would be applied: %w", err)
+		}
 		return false, p.failed(want, verb, err)
 	}
 	if err := p.removeLeftovers(actions, want, have); err != nil {
@@ -56,6 +63,11 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 		deployed, err = actions.Upgrade(rel)
 	}
 	p.metrics.Acted(verb, p.clock.Since(start), err)
+	if contested(err) {
+		p.log.Info("somebody else works on this release, looking again", "error", err.Error())
+		p.requeue = time.Second
+		return false, nil
+	}
 	if err != nil {
 		return false, p.rollBack(actions, want, have, verb, err)
 	}
@@ -139,6 +151,22 @@ func (p *pass) rollBack(actions *action.Client, want *wanted, have *seen, verb s
 	return p.failed(want, verb, cause)
 }
 
+// passing tells whether an error says something about the API server of this moment, not about what
+// was to be applied.
+func passing(err error) bool {
+	return apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) || apierrors.IsConflict(err) ||
+		utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// contested tells whether Helm found that another process changed the release meanwhile. Helm has
+// no sentinels for two of its three ways to say so.
+func contested(err error) bool {
+	return err != nil && (errors.Is(err, driver.ErrReleaseExists) ||
+		strings.Contains(err.Error(), "another operation (install/upgrade/rollback) is in progress") ||
+		strings.Contains(err.Error(), "cannot re-use a name that is still in use"))
+}
+
 // failed reports a failed action; the next try comes with backoff or when the inputs change.
 func (p *pass) failed(want *wanted, verb string, cause error) error {
 	p.memo.failure.count(want.digest, p.clock.Now())
@@ -152,6 +180,7 @@ func (p *pass) failed(want *wanted, verb string, cause error) error {
 func (p *pass) tellFailure(verb, message string) {
 	reason := verb + "Error"
 	p.set(status.ReleaseFailed, metav1.ConditionTrue, reason, message)
+	p.set(status.Irreconcilable, metav1.ConditionFalse, reason, "")
 	p.set(status.Deployed, metav1.ConditionFalse, reason, "the release does not hold what the resource asks for; see ReleaseFailed")
 	p.status.ObservedGeneration = p.cr.GetGeneration()
 	p.warnOnce("ReleaseFailed", message)
@@ -211,7 +240,7 @@ func (p *pass) verify(changes []apply.Change) {
 // mark says that the cache does not show the stored release yet.
 func (p *pass) settle(want *wanted, deployed *helmrelease.Release, mark string) {
 	p.memo.digest, p.memo.releaseMark, p.memo.revision = want.digest, mark, deployed.Version
-	p.status.DeployedRelease = &status.DeployedRelease{
+	p.memo.deployed = &status.DeployedRelease{
 		Name: deployed.Name, Revision: int64(deployed.Version),
 		Chart:           p.chart.Name() + "-" + deployed.Chart.Metadata.Version,
 		InventoryDigest: inventory.Digest(p.memo.inventory, p.memo.verified),
@@ -220,6 +249,9 @@ func (p *pass) settle(want *wanted, deployed *helmrelease.Release, mark string) 
 }
 
 func (p *pass) reportInSync() {
+	if p.memo.deployed != nil {
+		p.status.DeployedRelease = p.memo.deployed
+	}
 	d := p.status.DeployedRelease
 	message := ""
 	if d != nil {

@@ -148,7 +148,7 @@ func (p *pass) recall(ctx context.Context, want *wanted, stored dependents.Relea
 	}
 	if inventory.Digest(refs, fingerprints) == known.InventoryDigest {
 		p.memo.digest, p.memo.releaseMark = want.digest, stored.Mark
-		p.memo.inventory, p.memo.verified = refs, fingerprints
+		p.memo.inventory, p.memo.verified, p.memo.deployed = refs, fingerprints, known
 	}
 	return nil
 }

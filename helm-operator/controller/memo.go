@@ -23,6 +23,8 @@ type memo struct {
 	releaseMark string
 	// revision that was deployed then.
 	revision int
+	// deployed is what the status says of it.
+	deployed *status.DeployedRelease
 	// wrote is when this process last wrote to the release or its objects.
 	wrote time.Time
 	// inventory of the deployed release, and the fingerprint of each object when it was last
@@ -33,6 +35,8 @@ type memo struct {
 	warned    map[string]bool
 	// status as it was written last, nil before the first look.
 	status *status.Status
+	// statusWritten is when.
+	statusWritten time.Time
 }
 
 // failure counts attempts that were refused before they left a revision behind.

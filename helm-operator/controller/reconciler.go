@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +51,8 @@ const (
 	IgnoreDriftAnnotation = "helm.sdk.operatorframework.io/ignore-drift"
 	// periodJitter spreads the periodic reconciles of many resources.
 	periodJitter = 0.1
+	// conflictRetry is the wait after somebody else changed the resource between read and write.
+	conflictRetry = 200 * time.Millisecond
 	// statusTimeout bounds the final status write, which runs even when the reconcile was
 	// cancelled.
 	statusTimeout = 5 * time.Second
@@ -110,7 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 		return p.result(p.finalize(ctx))
 	}
 	if err := p.ensureFinalizer(ctx); err != nil {
-		return reconcile.Result{}, err
+		return p.result(err)
 	}
 	p.set(status.Initialized, metav1.ConditionTrue, "Accepted", "")
 	return p.result(p.steer(ctx))
@@ -169,7 +172,7 @@ func (p *pass) hibernate(ctx context.Context) error {
 	if !done {
 		p.requeue = time.Second
 	}
-	p.memo.digest, p.memo.inventory = "", nil
+	p.memo.digest, p.memo.inventory, p.memo.deployed = "", nil, nil
 	p.status.DeployedRelease = nil
 	p.status.ObservedGeneration = p.cr.GetGeneration()
 	p.set(status.Deployed, metav1.ConditionFalse, "Hibernated", "the objects are deleted until annotation "+datapower.HibernateAnnotation+" is removed")
@@ -182,11 +185,12 @@ func (p *pass) hibernate(ctx context.Context) error {
 // an older one would take back what has been told since.
 func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured) (*pass, error) {
 	m := r.memos.get(client.ObjectKeyFromObject(cr), cr.GetUID())
-	if m.status == nil {
-		found, err := status.Read(cr)
-		if err != nil {
-			return nil, err
-		}
+	found, err := status.Read(cr)
+	if err != nil {
+		return nil, err
+	}
+	// What differs long after the last write was changed by somebody else, and is put right.
+	if m.status == nil || r.clock.Since(m.statusWritten) > cacheLag && !reflect.DeepEqual(*m.status, found) {
 		m.status = &found
 	}
 	return &pass{
@@ -203,13 +207,22 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	if err := status.Write(ctx, p.client, p.cr, *p.memo.status, p.status); err != nil {
 		return err
 	}
+	if !reflect.DeepEqual(*p.memo.status, p.status) {
+		p.memo.statusWritten = p.clock.Now()
+	}
 	written := p.status.Copy()
 	p.memo.status = &written
 	return nil
 }
 
 func (p *pass) result(err error) (reconcile.Result, error) {
-	if err != nil {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return reconcile.Result{}, nil // the deletion of the resource comes as an event
+	case apierrors.IsConflict(err):
+		p.log.V(1).Info("looking again", "conflict", err.Error())
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
+	case err != nil:
 		return reconcile.Result{}, err
 	}
 	period := p.watch.ReconcilePeriod

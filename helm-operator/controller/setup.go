@@ -3,7 +3,9 @@ package controller
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -25,6 +27,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 	"github.com/datapower-operator/datapower-operator/helm-operator/metrics"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
+	"github.com/datapower-operator/datapower-operator/helm-operator/status"
 	"github.com/datapower-operator/datapower-operator/helm-operator/values"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
 )
@@ -45,6 +48,10 @@ type Options struct {
 	// Clock defaults to the real one.
 	Clock clock.PassiveClock
 }
+
+// workersPerCore is the default number of resources reconciled at once for each core: a reconcile
+// that acts mostly waits for the API server.
+const workersPerCore = 4
 
 // Add starts a controller for one watch with the manager.
 func Add(mgr manager.Manager, o Options) error {
@@ -67,7 +74,7 @@ func Add(mgr manager.Manager, o Options) error {
 	}
 	workers := o.Watch.MaxConcurrentReconciles
 	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = workersPerCore * runtime.GOMAXPROCS(0)
 	}
 	ctrl, err := controller.New(name, mgr, controller.Options{Reconciler: r, MaxConcurrentReconciles: workers})
 	if err != nil {
@@ -105,6 +112,18 @@ func watchRefresh(mgr manager.Manager, ctrl controller.Controller, o Options) er
 	return nil
 }
 
+// ourShareChanged tells whether somebody touched what only we write: our conditions or the finalizer.
+func ourShareChanged(e ctrlevent.UpdateEvent) bool {
+	before, okBefore := e.ObjectOld.(*unstructured.Unstructured)
+	after, okAfter := e.ObjectNew.(*unstructured.Unstructured)
+	if !okBefore || !okAfter {
+		return true
+	}
+	a, errA := status.Read(before)
+	b, errB := status.Read(after)
+	return errA != nil || errB != nil || !reflect.DeepEqual(a, b) || !slices.Equal(before.GetFinalizers(), after.GetFinalizers())
+}
+
 // watchResources reconciles a custom resource when its spec, labels or annotations change. Its
 // status does not count: others write it, and so do we.
 func watchResources(mgr manager.Manager, ctrl controller.Controller, w watches.Watch) error {
@@ -114,7 +133,8 @@ func watchResources(mgr manager.Manager, ctrl controller.Controller, w watches.W
 		return w.Selector.Matches(labels.Set(o.GetLabels()))
 	})
 	relevant := predicate.Or[client.Object](
-		predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{})
+		predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{},
+		predicate.Funcs{UpdateFunc: ourShareChanged})
 	err := ctrl.Watch(source.Kind[client.Object](mgr.GetCache(), cr, &handler.EnqueueRequestForObject{}, selected, relevant))
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", w.Kind, err)

@@ -46,6 +46,9 @@ type Cluster interface {
 	// ContentHash returns a short hash of the data of a Secret or ConfigMap in namespace, and false when it
 	// does not exist.
 	ContentHash(ctx context.Context, ref Reference, namespace string) (hash string, found bool, err error)
+	// Words tells for each key of a Secret or ConfigMap in namespace whether its value is a line of
+	// text that is not empty; false when the object does not exist. Values are never returned.
+	Words(ctx context.Context, ref Reference, namespace string) (words map[string]bool, found bool, err error)
 	// Owner returns the UID of the controlling owner of an object, "" when it has none, and false when the
 	// object does not exist.
 	Owner(ctx context.Context, ref Reference, namespace string) (uid string, found bool, err error)

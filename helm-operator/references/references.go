@@ -5,11 +5,14 @@ package references
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -53,6 +56,7 @@ type key struct {
 type hashed struct {
 	version string // UID and resourceVersion that the hash was taken of
 	hash    string
+	words   map[string]bool
 }
 
 var _ mapper.Cluster = (*Tracker)(nil)
@@ -123,36 +127,66 @@ func (t *Tracker) requests(k key) []reconcile.Request {
 	return out
 }
 
-// ContentHash implements mapper.Cluster. The object is read only when its resourceVersion is new.
+// ContentHash implements mapper.Cluster.
 func (t *Tracker) ContentHash(ctx context.Context, ref mapper.Reference, namespace string) (string, bool, error) {
+	h, found, err := t.content(ctx, ref, namespace)
+	return h.hash, found, err
+}
+
+// Words implements mapper.Cluster.
+func (t *Tracker) Words(ctx context.Context, ref mapper.Reference, namespace string) (map[string]bool, bool, error) {
+	h, found, err := t.content(ctx, ref, namespace)
+	return h.words, found, err
+}
+
+// content reads an object only when its resourceVersion is new.
+func (t *Tracker) content(ctx context.Context, ref mapper.Reference, namespace string) (hashed, bool, error) {
 	m, found, err := t.metadata(ctx, ref, namespace)
 	if err != nil {
-		return "", false, err
+		return hashed{}, false, err
 	}
 	k := key{gvk: ref.GroupVersionKind, namespace: namespace, name: ref.Name}
 	t.mu.Lock()
 	memo, ok := t.hashes[k]
 	t.mu.Unlock()
 	if found && ok && memo.version == versionOf(m) {
-		return memo.hash, true, nil
+		return memo, true, nil
 	}
 	// Not in the cache is not the same as not there: it may have been created just now.
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(ref.GroupVersionKind)
 	if err := t.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, u); err != nil {
 		if apierrors.IsNotFound(err) {
-			return "", false, nil
+			return hashed{}, false, nil
 		}
-		return "", false, fmt.Errorf("read %s %s: %w", ref.Kind, ref.Name, err)
+		return hashed{}, false, fmt.Errorf("read %s %s: %w", ref.Kind, ref.Name, err)
 	}
 	hash, err := contentHash(u)
 	if err != nil {
-		return "", false, err
+		return hashed{}, false, err
 	}
+	fresh := hashed{version: versionOf(u), hash: hash, words: wordsOf(u)}
 	t.mu.Lock()
-	t.hashes[k] = hashed{version: versionOf(u), hash: hash}
-	t.mu.Unlock()
-	return hash, true, nil
+	defer t.mu.Unlock()
+	if len(t.users[k]) > 0 { // nobody else would ever forget it
+		t.hashes[k] = fresh
+	}
+	return fresh, true, nil
+}
+
+// wordsOf tells which keys of a Secret hold one line of text, allowing for a line break at its end.
+func wordsOf(u *unstructured.Unstructured) map[string]bool {
+	data, _, err := unstructured.NestedStringMap(u.Object, "data")
+	if err != nil {
+		return nil
+	}
+	words := make(map[string]bool, len(data))
+	for k, v := range data {
+		text, err := base64.StdEncoding.DecodeString(v)
+		line := strings.TrimRight(string(text), "\r\n")
+		words[k] = err == nil && line != "" && strings.IndexFunc(line, unicode.IsControl) < 0
+	}
+	return words
 }
 
 func versionOf(o metav1.Object) string { return string(o.GetUID()) + "/" + o.GetResourceVersion() }

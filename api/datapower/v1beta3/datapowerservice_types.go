@@ -63,6 +63,7 @@ type DataPowerServiceList struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.storage) || self.storage.all(s, s.type != 'persistent' || (has(oldSelf.storage) && oldSelf.storage.exists(o, o.type == 'persistent' && o.path == s.path)))",fieldPath=".storage",message="persistent storage must not be added to an existing service: create a new DataPowerService",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.storage) || oldSelf.storage.all(o, o.type != 'persistent' || (has(self.storage) && self.storage.exists(s, s.type == 'persistent' && s.path == o.path)))",fieldPath=".storage",message="persistent storage must not be removed from an existing service: keep the entry or create a new DataPowerService",reason=FieldValueForbidden
+// +kubebuilder:validation:XValidation:rule="(has(self.podManagementPolicy) ? self.podManagementPolicy : 'Parallel') == (has(oldSelf.podManagementPolicy) ? oldSelf.podManagementPolicy : 'Parallel')",fieldPath=".podManagementPolicy",message="podManagementPolicy must not change, a StatefulSet keeps it for life: create a new DataPowerService",reason=FieldValueForbidden
 type DataPowerServiceSpec struct {
 	// License accepts the licence and names it.
 	// +required

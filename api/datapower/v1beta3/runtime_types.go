@@ -18,7 +18,6 @@ type PodAnnotations map[string]string
 
 // PodManagementPolicy is the order in which the StatefulSet starts and stops pods.
 // +kubebuilder:validation:Enum=Parallel;OrderedReady
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="podManagementPolicy must not change, a StatefulSet keeps it for life: create a new DataPowerService",reason=FieldValueForbidden
 type PodManagementPolicy string
 
 // The orders in which pods are started and stopped.
@@ -136,6 +135,7 @@ type Storage struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.startsWith('/')",message="path must be absolute: begin it with /"
 	// +kubebuilder:validation:XValidation:rule="!self.contains(':')",message="path must not contain ':', Kubernetes refuses such a mount: choose another directory"
 	Path string `json:"path"`
 

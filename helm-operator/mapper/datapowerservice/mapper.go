@@ -4,6 +4,8 @@ package datapowerservice
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/datapower-operator/datapower-operator/api/datapower"
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
@@ -23,6 +26,9 @@ const generatedLength = 32
 
 // ReasonReferenceNotFound is the condition reason for a missing Secret or ConfigMap.
 const ReasonReferenceNotFound = "ReferenceNotFound"
+
+// ReasonReferenceUnusable is the condition reason for a Secret that lacks what it is named for.
+const ReasonReferenceUnusable = "ReferenceUnusable"
 
 // Mapper implements mapper.Mapper for DataPowerService.
 type Mapper struct {
@@ -95,10 +101,17 @@ func (m Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster 
 		case err != nil:
 			return nil, err
 		case found:
-			hashes[ref.Kind][ref.Name] = hash
+			hashes[ref.Kind][ref.Name] = salted(svc.UID, hash)
 		case !ref.Optional:
 			missing = append(missing, fmt.Sprintf("%s %q not found (%s)", ref.Kind, ref.Name, ref.Path))
 		}
+	}
+	unusable, err := unusableUsers(ctx, svc, cluster)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) == 0 && len(unusable) > 0 {
+		return nil, &mapper.HoldError{Reason: ReasonReferenceUnusable, Message: strings.Join(unusable, "; ")}
 	}
 	if len(missing) > 0 {
 		return nil, &mapper.HoldError{Reason: ReasonReferenceNotFound, Message: strings.Join(missing, "; "), Told: true}
@@ -114,6 +127,13 @@ func (m Mapper) Map(ctx context.Context, cr *unstructured.Unstructured, cluster 
 	}, nil
 }
 
+// salted keeps a reader of pods, where hashes are annotations, from telling that two services use
+// one password, or which one of a list it is.
+func salted(uid types.UID, hash string) string {
+	sum := sha256.Sum256([]byte(string(uid) + "/" + hash))
+	return hex.EncodeToString(sum[:8])
+}
+
 // references are those the spec names and those the operator generates for it.
 func references(svc *v1beta3.DataPowerService) []v1beta3.Reference {
 	refs := v1beta3.References(svc)
@@ -121,6 +141,24 @@ func references(svc *v1beta3.DataPowerService) []v1beta3.Reference {
 		refs = append(refs, v1beta3.Reference{Kind: "Secret", Name: g.Name, Path: g.Path, Key: g.Key})
 	}
 	return refs
+}
+
+// unusableUsers lists the users' Secrets that hold nothing to log in with: the gateway's start
+// script would refuse them, and a rolling update would take the service down.
+func unusableUsers(ctx context.Context, svc *v1beta3.DataPowerService, cluster mapper.Cluster) ([]string, error) {
+	var out []string
+	for i, user := range svc.Spec.Users {
+		words, found, err := cluster.Words(ctx, reference("Secret", user.PasswordSecret), svc.Namespace)
+		if err != nil {
+			return nil, err
+		}
+		if found && !words["password-hashed"] && !words["password"] {
+			out = append(out, fmt.Sprintf(
+				"Secret %q needs the key password or password-hashed with one line of text (spec.users[%d].passwordSecret)",
+				user.PasswordSecret, i))
+		}
+	}
+	return out, nil
 }
 
 // hasOwnMonitor tells whether a DataPowerMonitor of the service's name exists that the service

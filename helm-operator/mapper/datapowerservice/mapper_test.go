@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
@@ -91,7 +92,8 @@ func TestSecretsThatTheSpecAsksForAreGenerated(t *testing.T) {
 // cluster answers for the objects that are there.
 type cluster struct {
 	hashes map[mapper.Reference]string
-	owner  *string // of the monitor; nil when there is none
+	words  map[mapper.Reference]map[string]bool // absent: a usable password
+	owner  *string                              // of the monitor; nil when there is none
 	fail   error
 	asked  []string // namespaces
 }
@@ -100,6 +102,16 @@ func (c *cluster) ContentHash(_ context.Context, r mapper.Reference, namespace s
 	c.asked = append(c.asked, namespace)
 	h, ok := c.hashes[r]
 	return h, ok, c.fail
+}
+
+func (c *cluster) Words(_ context.Context, r mapper.Reference, _ string) (map[string]bool, bool, error) {
+	if _, ok := c.hashes[r]; !ok {
+		return nil, false, c.fail
+	}
+	if words, ok := c.words[r]; ok {
+		return words, true, c.fail
+	}
+	return map[string]bool{"password": true}, true, c.fail
 }
 
 func (c *cluster) Owner(_ context.Context, r mapper.Reference, namespace string) (string, bool, error) {
@@ -126,17 +138,11 @@ func TestHashesOfAllReferencesReachTheChart(t *testing.T) {
 	c := complete()
 	got, err := datapowerservice.Mapper{}.Map(context.Background(), service(t, everything), c)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{
-		"secrets": map[string]any{
-			"admin-credentials": "hash-admin-credentials", "web-cert": "hash-web-cert", "web-phrase": "hash-web-phrase",
-			"db-password": "hash-db-password", "env-secret": "hash-env-secret",
-			"gw-web-mq-password": "hash-gw-web-mq-password", "gw-api-passphrase": "hash-gw-api-passphrase",
-		},
-		"configMaps": map[string]any{
-			"web-config": "hash-web-config", "web-local": "hash-web-local", "tools": "hash-tools", "env-config": "hash-env-config",
-			"snmp-config": "hash-snmp-config",
-		},
-	}, got["references"])
+	references, ok := got["references"].(map[string]any)
+	require.True(t, ok)
+	assert.ElementsMatch(t, []string{"admin-credentials", "web-cert", "web-phrase", "db-password", "env-secret",
+		"gw-web-mq-password", "gw-api-passphrase"}, keys(references["secrets"]))
+	assert.ElementsMatch(t, []string{"web-config", "web-local", "tools", "env-config", "snmp-config"}, keys(references["configMaps"]))
 	for _, namespace := range c.asked {
 		assert.Equal(t, "prod", namespace)
 	}
@@ -237,4 +243,48 @@ func TestMappingChangesNothing(t *testing.T) {
 	_, err := datapowerservice.Mapper{}.Map(context.Background(), cr, complete())
 	require.NoError(t, err)
 	assert.Equal(t, before, cr)
+}
+
+func TestASecretWithNothingToLogInWithHoldsTheRelease(t *testing.T) {
+	admin := mapper.Reference{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, Name: "admin"}
+	for name, words := range map[string]map[string]bool{
+		"no key at all":                 {},
+		"another key":                   {"pw": true},
+		"an empty or unprintable value": {"password": false, "password-hashed": false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &cluster{hashes: map[mapper.Reference]string{admin: "h"}, words: map[mapper.Reference]map[string]bool{admin: words}}
+			cr := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+				"users": []any{map[string]any{"name": "admin", "passwordSecret": "admin"}},
+			}}}
+			_, err := (datapowerservice.Mapper{}).Map(context.Background(), cr, c)
+			var hold *mapper.HoldError
+			require.ErrorAs(t, err, &hold)
+			assert.Equal(t, "ReferenceUnusable", hold.Reason)
+			assert.Equal(t, `Secret "admin" needs the key password or password-hashed with one line of text (spec.users[0].passwordSecret)`, hold.Message)
+		})
+	}
+}
+
+// keys of a map of hashes, each of which must be there and be no hash of the content alone.
+func keys(hashes any) []string {
+	var out []string
+	for name, hash := range hashes.(map[string]any) {
+		if hash != "" && hash != "hash-"+name {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func TestEqualContentOfTwoServicesHasDifferentHashes(t *testing.T) {
+	hashOf := func(uid string) any {
+		cr := service(t, everything)
+		cr.SetUID(types.UID(uid))
+		got, err := datapowerservice.Mapper{}.Map(context.Background(), cr, complete())
+		require.NoError(t, err)
+		return got["references"].(map[string]any)["secrets"].(map[string]any)["db-password"]
+	}
+	assert.Equal(t, hashOf("one"), hashOf("one"))
+	assert.NotEqual(t, hashOf("one"), hashOf("two"), "a hash on a pod must not tell that two services use one password")
 }

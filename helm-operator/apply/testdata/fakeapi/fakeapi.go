@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -294,7 +295,7 @@ func (s *Server) answer(r *http.Request, k target, body []byte) (any, error) {
 	live = s.objects[k]
 	switch {
 	case r.Method == http.MethodPatch && r.Header.Get("Content-Type") == string(types.ApplyPatchType):
-		return s.apply(k, live, sent, r.URL.Query().Get("fieldManager"), dryRun)
+		return s.apply(k, live, sent, r.URL.Query(), dryRun)
 	case r.Method == http.MethodPost && live != nil:
 		return nil, apierrors.NewAlreadyExists(resource(k), k.name)
 	case r.Method == http.MethodPost:
@@ -357,7 +358,7 @@ func (s *Server) delete(k target, live *unstructured.Unstructured, body []byte) 
 	return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, nil
 }
 
-func (s *Server) apply(k target, live, sent *unstructured.Unstructured, manager string, dryRun bool) (any, error) {
+func (s *Server) apply(k target, live, sent *unstructured.Unstructured, query url.Values, dryRun bool) (any, error) {
 	before := live.DeepCopy()
 	if live == nil {
 		if sent.GetUID() != "" {
@@ -375,7 +376,7 @@ func (s *Server) apply(k target, live, sent *unstructured.Unstructured, manager 
 	if err != nil {
 		return nil, err
 	}
-	out, err := fields.Apply(before, sent, manager, true)
+	out, err := fields.Apply(before, sent, query.Get("fieldManager"), query.Get("force") == "true")
 	if err != nil {
 		return nil, err
 	}

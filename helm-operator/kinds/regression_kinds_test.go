@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The source that watch hands to the controller starts a goroutine which asks for the informer every ten seconds until
-// it gets one. While a kind is not there, every reconcile adds another one, and later each of them handles each event.
+// A source that is handed to a controller starts a goroutine which asks for the informer every ten seconds until it gets
+// one. While a kind is not there, a reconcile must not add another one, each of which would handle each event later.
 func TestAKindIsWatchedOnceHoweverOftenItCouldNotBeStarted(t *testing.T) {
 	s, i, watched := newStarter()
 	i.startErr = errors.New("no such kind")
