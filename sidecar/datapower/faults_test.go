@@ -46,6 +46,7 @@ const noStatus = `{"result":"No status retrieved."}`
 func hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice that the client went
 	<-r.Context().Done()
+	panic(http.ErrAbortHandler) // returning would answer 200
 }
 
 // breakOff promises more than it sends, and drops the connection.

@@ -21,6 +21,9 @@ type Input struct {
 	StatefulSet *appsv1.StatefulSet
 	// Pods are the pods that the StatefulSet owns, in any order.
 	Pods []corev1.Pod
+	// Refusal is why Kubernetes cannot make the pods that are missing; empty
+	// when it can.
+	Refusal string
 	// Objects are the Secrets and ConfigMaps that exist among those that the
 	// spec refers to and those that the operator generates.
 	Objects Objects

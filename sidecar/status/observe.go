@@ -29,12 +29,16 @@ func (r *Reconciler) observe(
 	if err != nil {
 		return Input{}, err
 	}
+	refusal, err := r.refusal(ctx, set, pods)
+	if err != nil {
+		return Input{}, err
+	}
 	objects, err := r.existingObjects(ctx, service)
 	if err != nil {
 		return Input{}, err
 	}
 	return Input{
-		Service: service, StatefulSet: set, Pods: pods, Objects: objects,
+		Service: service, StatefulSet: set, Pods: pods, Refusal: refusal, Objects: objects,
 		Catalogue: r.Catalogue, Now: r.Clock.Now(),
 	}, nil
 }

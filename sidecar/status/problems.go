@@ -25,6 +25,9 @@ func problemsOf(in Input) []problem {
 	var problems []problem
 	problems = append(problems, referenceProblems(in)...)
 	problems = append(problems, releaseProblems(in, problems)...)
+	if in.Refusal != "" {
+		problems = append(problems, problem{reason: ReasonFailedCreate, text: in.Refusal})
+	}
 	return append(problems, podProblems(in, len(problems))...)
 }
 

@@ -59,14 +59,15 @@ func NewReconciler(
 // that of the API server; controller-runtime then tries again, ever more
 // slowly.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	_, _, upToDate, err := r.decide(ctx, req, r.Client)
-	if err != nil || upToDate {
-		return ctrl.Result{}, err
+	seen, err := r.decide(ctx, req, r.Client)
+	if err != nil || seen.upToDate {
+		return seen.result(), err
 	}
-	service, desired, upToDate, err := r.decide(ctx, req, r.Live)
-	if err != nil || upToDate {
-		return ctrl.Result{}, err
+	seen, err = r.decide(ctx, req, r.Live)
+	if err != nil || seen.upToDate {
+		return seen.result(), err
 	}
+	service, desired := seen.service, seen.desired
 	err = r.write(ctx, service, desired)
 	switch {
 	case apierrors.IsNotFound(err):
@@ -78,30 +79,48 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
 	r.tell(service, Transitions(Current(service), desired))
-	return ctrl.Result{}, nil
+	return seen.result(), nil
+}
+
+// decision is what is to be written to which service.
+type decision struct {
+	service *v1beta3.DataPowerService
+	desired Status
+	// upToDate means that there is nothing to write.
+	upToDate bool
+	// again means that something is awaited that no event will tell.
+	again bool
+}
+
+func (d decision) result() ctrl.Result {
+	if d.again {
+		return ctrl.Result{RequeueAfter: missingPodsDelay}
+	}
+	return ctrl.Result{}
 }
 
 // decide computes the status from the service and the StatefulSet as reader
-// shows them. upToDate means that there is nothing to write.
-func (r *Reconciler) decide(
-	ctx context.Context, req ctrl.Request, reader client.Reader,
-) (service *v1beta3.DataPowerService, desired Status, upToDate bool, err error) {
-	service = &v1beta3.DataPowerService{}
+// shows them.
+func (r *Reconciler) decide(ctx context.Context, req ctrl.Request, reader client.Reader) (decision, error) {
+	service := &v1beta3.DataPowerService{}
 	if err := reader.Get(ctx, req.NamespacedName, service); err != nil {
 		if client.IgnoreNotFound(err) == nil {
-			return nil, Status{}, true, nil
+			return decision{upToDate: true}, nil
 		}
-		return nil, Status{}, false, fmt.Errorf("reading the service: %w", err)
+		return decision{}, fmt.Errorf("reading the service: %w", err)
 	}
 	if service.DeletionTimestamp != nil {
-		return service, Status{}, true, nil
+		return decision{service: service, upToDate: true}, nil
 	}
 	in, err := r.observe(ctx, r.withDefaults(service), reader)
 	if err != nil {
-		return nil, Status{}, false, err
+		return decision{}, err
 	}
-	desired = Compute(in)
-	return service, desired, Current(service).Equal(desired), nil
+	desired := Compute(in)
+	return decision{
+		service: service, desired: desired,
+		upToDate: Current(service).Equal(desired), again: lacksPods(in.StatefulSet),
+	}, nil
 }
 
 // withDefaults is the service as the chart sees it: with the chart's users when

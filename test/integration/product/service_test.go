@@ -271,3 +271,27 @@ func TestAPauseIsShownAsAWarning(t *testing.T) {
 	s.eventually("service/gw-headless", ".metadata.name", "gw-headless")
 	s.eventually("dp/gw", ".status.replicas", "2")
 }
+
+func TestPodsThatCannotBeMadeAreNamedAndHeal(t *testing.T) {
+	s := newScene(t, "failed-create")
+	s.apply(minimal("gw", "  serviceAccountName: gateways"))
+	s.must("wait", "--for=condition=Error", "dp/gw", "--timeout=60s")
+	assert.Contains(t, s.field("dp/gw", `.status.conditions[?(@.type=="Error")].message`), `serviceaccount "gateways" not found`)
+	s.must("create", "serviceaccount", "gateways")
+	s.ready("gw")
+	s.eventually("dp/gw", ".status.phase", "Running")
+}
+
+func TestASecretWithoutAPasswordRollsNoPod(t *testing.T) {
+	s := newScene(t, "unusable-secret")
+	s.apply(minimal("gw"))
+	s.ready("gw")
+	uid := s.field("pod/gw-0", ".metadata.uid")
+	s.must("patch", "secret", "gw-admin", "--type=json", "--patch", `[{"op":"replace","path":"/data","value":{"password":""}}]`)
+	s.eventually("dp/gw", ".status.phase", "Failed")
+	assert.Contains(t, s.field("dp/gw", `.status.conditions[?(@.type=="Error")].message`), "spec.users[0].passwordSecret")
+	assert.Equal(t, uid, s.field("pod/gw-0", ".metadata.uid"))
+	s.apply(minimal("gw"))
+	s.eventually("dp/gw", ".status.phase", "Running")
+	assert.Equal(t, uid, s.field("pod/gw-0", ".metadata.uid"), "nothing but the same password came back")
+}
