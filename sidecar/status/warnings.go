@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/datapower-operator/datapower-operator/api/datapower"
 )
@@ -55,6 +56,9 @@ func ignoredFields(in Input) []string {
 	if spec.CreateServiceBinding == "always" {
 		// The default, automatic, leaves it to the operator, and never is obeyed.
 		warnings = append(warnings, `spec.createServiceBinding "always" is ignored, this operator makes no DataPowerServiceBinding`)
+	}
+	if a := spec.PodAutoScaling; a != nil && a.Method == "HPA" && ptr.Deref(spec.Replicas, 1) > 1 {
+		warnings = append(warnings, "spec.replicas has no effect while spec.podAutoScaling.method is HPA")
 	}
 	for i, storage := range spec.Storage {
 		// Filesystem is what every volume is, so asking for it is harmless.

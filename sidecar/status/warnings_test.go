@@ -46,6 +46,13 @@ func TestWarning(t *testing.T) {
 		"a service binding at the operator's discretion is no oddity": {
 			spec: func(s *v1beta3.DataPowerServiceSpec) { s.CreateServiceBinding = "automatic" },
 		},
+		"a number of replicas beside an autoscaler has no effect": {
+			spec: func(s *v1beta3.DataPowerServiceSpec) {
+				s.Replicas = new(int32(3))
+				s.PodAutoScaling = &v1beta3.PodAutoScaling{Method: "HPA"}
+			},
+			want: "spec.replicas has no effect while spec.podAutoScaling.method is HPA",
+		},
 		"an exact version that the catalogue does not know is used all the same": {
 			spec: func(s *v1beta3.DataPowerServiceSpec) { s.Version = "10.6.9.9sr1" },
 			want: `spec.version "10.6.9.9sr1" is not in the catalogue`,
