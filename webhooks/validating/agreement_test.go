@@ -76,7 +76,7 @@ func TestBoundsOfTheSchema(t *testing.T) {
 		"passphrase":   {`domains: [{name: a, passphraseSecret: ` + long[:253] + `}]`, `domains: [{name: a, passphraseSecret: ` + long[:254] + `}]`},
 		"group":        {`users: [{name: a, passwordSecret: s, accessLevel: group-defined, group: ` + long[:253] + `}]`, `users: [{name: a, passwordSecret: s, accessLevel: group-defined, group: ` + long[:254] + `}]`},
 		"storage":      {`storage: [` + items(24, `{type: ephemeral, path: /%d}`) + `]`, `storage: [` + items(25, `{type: ephemeral, path: /%d}`) + `]`},
-		"storage path": {`storage: [{type: ephemeral, path: ` + long[:1024] + `}]`, `storage: [{type: ephemeral, path: ` + long + `}]`},
+		"storage path": {`storage: [{type: ephemeral, path: /` + long[:1023] + `}]`, `storage: [{type: ephemeral, path: /` + long + `}]`},
 		"class":        {`storage: [{type: persistent, size: 1, path: /a, class: ` + long[:253] + `}]`, `storage: [{type: persistent, size: 1, path: /a, class: ` + long[:254] + `}]`},
 		"host aliases": {`hostAliases: [` + items(256, `{ip: 10.0.0.%d}`) + `]`, `hostAliases: [` + items(256, `{ip: 10.0.0.%d}`) + `, {ip: 10.1.0.0}]`},
 		"annotations":  {`annotations: {` + items(1000, `a%d: b`) + `}`, `annotations: {` + items(1001, `a%d: b`) + `}`},

@@ -218,6 +218,10 @@ var storageRules = map[string]rule{
 		`storage: [{type: ephemeral, path: /a}, {type: ephemeral, path: /a/b}]`, `storage: [{type: ephemeral, path: /a}, {type: ephemeral, path: /a}]`,
 		[]string{`spec.storage[1].path: Duplicate value: "string"`},
 	},
+	"a path is absolute": {
+		`storage: [{type: ephemeral, path: /a}]`, `storage: [{type: ephemeral, path: a}]`,
+		[]string{`spec.storage[0].path: Invalid value: "string": path must be absolute: begin it with /`},
+	},
 	"a path has no colon": {
 		`storage: [{type: ephemeral, path: /a}]`, `storage: [{type: ephemeral, path: "/a:b"}]`,
 		[]string{`spec.storage[0].path: Invalid value: "string": path must not contain ':', Kubernetes refuses such a mount: choose another directory`},

@@ -25,7 +25,7 @@ initCmds: ["echo hunter2"]
 domains: [{name: hunter2/, passphraseSecret: hunter2, settings: {passphrase: {secret: hunter2, generate: true}}}]
 storage: [{type: hunter2, path: "hunter2:"}]`)
 	errors, warnings := validating.Service(svc, nil, smallCatalogue{})
-	assert.Len(t, errors, 15)
+	assert.Len(t, errors, 16)
 	for _, text := range append(texts(errors), warnings...) {
 		assert.NotContains(t, text, "hunter2")
 	}
@@ -100,6 +100,10 @@ func TestUpdatesOfWhatAStatefulSetKeeps(t *testing.T) {
 	}{
 		"the order of pods": {
 			`podManagementPolicy: Parallel`, `podManagementPolicy: OrderedReady`,
+			[]string{`spec.podManagementPolicy: Forbidden: podManagementPolicy must not change, a StatefulSet keeps it for life: create a new DataPowerService`},
+		},
+		"the order of pods differs from the default": {
+			``, `podManagementPolicy: OrderedReady`,
 			[]string{`spec.podManagementPolicy: Forbidden: podManagementPolicy must not change, a StatefulSet keeps it for life: create a new DataPowerService`},
 		},
 		"the order of pods is said for the first time": {``, `podManagementPolicy: Parallel`, nil},

@@ -41,6 +41,9 @@ func (f *findings) volume(storage *v1beta3.Storage, path *field.Path) {
 	if storage.Path == "" {
 		f.required(path.Child("path"), "name a directory, for example /opt/ibm/datapower/drouter/config")
 	}
+	if storage.Path != "" && !strings.HasPrefix(storage.Path, "/") {
+		f.invalid(path.Child("path"), stringKind, "path must be absolute: begin it with /")
+	}
 	if strings.Contains(storage.Path, ":") {
 		f.invalid(path.Child("path"), stringKind, "path must not contain ':', Kubernetes refuses such a mount: choose another directory")
 	}
@@ -72,9 +75,17 @@ func (f *findings) size(storage *v1beta3.Storage, path *field.Path) {
 	}
 }
 
+// podManagementPolicy is what the StatefulSet has; absent, it is what the CRD's rule takes it for.
+func podManagementPolicy(spec *v1beta3.DataPowerServiceSpec) v1beta3.PodManagementPolicy {
+	if spec.PodManagementPolicy == "" {
+		return "Parallel"
+	}
+	return spec.PodManagementPolicy
+}
+
 // immutable refuses changes of what a StatefulSet keeps for life.
 func (f *findings) immutable(spec, old *v1beta3.DataPowerServiceSpec) {
-	if old.PodManagementPolicy != "" && spec.PodManagementPolicy != "" && old.PodManagementPolicy != spec.PodManagementPolicy {
+	if podManagementPolicy(old) != podManagementPolicy(spec) {
 		f.forbidden(specPath.Child("podManagementPolicy"), "podManagementPolicy must not change, a StatefulSet keeps it for life: "+newService)
 	}
 	path := specPath.Child("storage")
