@@ -41,8 +41,12 @@ until_true() {
 }
 
 need_cluster
+if kubectl get namespace "$ns" >/dev/null 2>&1; then
+  say "removing what an earlier demo left (the operator takes its finalizers off)"
+  hack/operator.sh start
+  kubectl delete namespace "$ns" --timeout=2m
+fi
 hack/operator.sh stop
-kubectl delete namespace "$ns" --ignore-not-found --wait >/dev/null 2>&1 || true
 
 title "Install the kinds and start the operator (helm-operator and sidecar, on this machine)"
 show kubectl apply --server-side -k config/crd
@@ -60,7 +64,7 @@ k get dp
 title "What became of one of them"
 k get statefulset,service,configmap,serviceaccount,poddisruptionbudget,networkpolicy,datapowermonitor -l datapower.ibm.com/service=orders
 k get pods -l datapower.ibm.com/service=orders -o wide
-k describe dp orders | sed -n '/^Status:/,$p'
+k describe dp orders | sed -n '/^Status:/,$p' | sed '/^    Available:/,/^    Reconciled:/{/^    Reconciled:/!d}'
 
 title "Scale it as one scales anything"
 k scale dp/orders --replicas=5
@@ -72,7 +76,7 @@ title "Delete its Service: the operator makes it again"
 uid=$(kubectl -n "$ns" get service orders-headless -o 'jsonpath={.metadata.uid}')
 k delete service orders-headless
 # shellcheck disable=SC2016 # expanded by the inner shell
-until_true "orders-headless is back" sh -c '[ "$(kubectl -n "$0" get service orders-headless -o "jsonpath={.metadata.uid}")" != "$1" ]' "$ns" "$uid"
+until_true "orders-headless is back" sh -c 'now=$(kubectl -n "$0" get service orders-headless -o "jsonpath={.metadata.uid}") && [ "$now" != "$1" ]' "$ns" "$uid"
 k get service orders-headless
 
 title "Edit its StatefulSet behind the operator's back: the edit is undone"
