@@ -38,7 +38,7 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	if err := p.render(want, revision); err != nil {
 		return false, errors.Join(p.held(err), p.keep(ctx))
 	}
-	if err := actions.Preflight(want.manifest, p.deployedInventory(have)); err != nil {
+	if err := actions.Preflight(want.rendered.Manifest, p.deployedInventory(have)); err != nil {
 		if passing(err) {
 			return false, fmt.Errorf("check what would be applied: %w", err)
 		}
@@ -91,7 +91,7 @@ func (p *pass) removeLeftovers(actions *action.Client, want *wanted, have *seen)
 	if len(failed) == 0 {
 		return nil
 	}
-	keep, err := actions.Inventory(want.manifest)
+	keep, err := actions.Inventory(want.rendered.Manifest)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,8 @@ type wanted struct {
 	values       chartutil.Values
 	capabilities *chartutil.Capabilities
 	digest       string
-	// manifest is rendered when first needed.
-	manifest string
+	// rendered is filled when first needed.
+	rendered render.Result
 }
 
 // seen is what Helm's storage holds of the release.
@@ -133,7 +133,7 @@ func (p *pass) recall(ctx context.Context, want *wanted, stored dependents.Relea
 	if err := p.render(want, stored.Latest.Version); err != nil {
 		return nil //nolint:nilerr // the long way tells what is wrong
 	}
-	refs, err := p.refsOf(want.manifest)
+	refs, err := p.refsOf(want.rendered.Manifest)
 	if err != nil {
 		return err
 	}
@@ -266,14 +266,14 @@ func (p *pass) input(ctx context.Context, want *wanted, have *seen) (state.Input
 		if err := p.render(want, have.deployed.Version); err != nil {
 			return in, err
 		}
-		in.SameManifest = want.manifest == have.deployed.Manifest
+		in.SameManifest = want.rendered.Same(have.deployed)
 	}
 	return in, nil
 }
 
 // render renders what is wanted as the given revision would have been (1 for a first install).
 func (p *pass) render(want *wanted, revision int) error {
-	if want.manifest != "" {
+	if want.rendered.Manifest != "" {
 		return nil
 	}
 	chrt, err := p.chart.Copy()
@@ -294,7 +294,7 @@ func (p *pass) render(want *wanted, revision int) error {
 	if err != nil {
 		return &mapper.HoldError{Reason: "RenderError", Message: err.Error()}
 	}
-	want.manifest = out.Manifest
+	want.rendered = out
 	return nil
 }
 

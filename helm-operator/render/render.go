@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
-	"helm.sh/helm/v3/pkg/postrender"
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"k8s.io/client-go/rest"
@@ -31,8 +31,6 @@ type Request struct {
 	Release chartutil.ReleaseOptions
 	// Capabilities give .Capabilities to templates.
 	Capabilities *chartutil.Capabilities
-	// PostRenderer may be nil.
-	PostRenderer postrender.PostRenderer
 	// Lookup is the cluster that template function lookup reads; nil makes it find nothing.
 	Lookup *rest.Config
 }
@@ -41,8 +39,19 @@ type Request struct {
 type Result struct {
 	// Manifest is a YAML stream in install order.
 	Manifest string
-	// Hooks are the chart's hooks in execution order.
+	// Hooks are the chart's hooks, in the order of Helm's release record.
 	Hooks []*release.Hook
+}
+
+// Same tells whether a stored release was rendered to the same manifest and the same hooks.
+func (r Result) Same(rel *release.Release) bool {
+	text := func(h *release.Hook) string { return h.Path + "\n" + h.Manifest }
+	stored := map[string]bool{}
+	for _, h := range rel.Hooks {
+		stored[text(h)] = true
+	}
+	return r.Manifest == rel.Manifest && len(r.Hooks) == len(rel.Hooks) &&
+		!slices.ContainsFunc(r.Hooks, func(h *release.Hook) bool { return !stored[text(h)] })
 }
 
 // Render renders the request. Errors are of the chart and its values: repeating it gives the same.
@@ -74,11 +83,6 @@ func Render(req Request) (Result, error) {
 	out := &bytes.Buffer{}
 	for _, m := range manifests {
 		fmt.Fprintf(out, "---\n# Source: %s\n%s\n", m.Name, m.Content)
-	}
-	if req.PostRenderer != nil {
-		if out, err = req.PostRenderer.Run(out); err != nil {
-			return Result{}, fmt.Errorf("post-render: %w", err)
-		}
 	}
 	return Result{Manifest: out.String(), Hooks: hooks}, nil
 }

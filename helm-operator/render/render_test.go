@@ -1,8 +1,6 @@
 package render_test
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -220,28 +218,22 @@ var refusals = map[string]map[string]string{
 	},
 }
 
-// appender is a post-renderer that appends a document, or fails.
-type appender struct{ err error }
-
-func (a appender) Run(in *bytes.Buffer) (*bytes.Buffer, error) {
-	if a.err != nil {
-		return nil, a.err
+func TestARenderIsTheSameOnlyWithTheSameHooks(t *testing.T) {
+	hook := func(text string) *release.Hook { return &release.Hook{Path: "demo/templates/h.yaml", Manifest: text} }
+	got := render.Result{Manifest: "m", Hooks: []*release.Hook{hook("one"), hook("two")}}
+	for name, c := range map[string]struct {
+		stored release.Release
+		same   bool
+	}{
+		"all is equal":              {release.Release{Manifest: "m", Hooks: []*release.Hook{hook("one"), hook("two")}}, true},
+		"the order of hooks is not": {release.Release{Manifest: "m", Hooks: []*release.Hook{hook("two"), hook("one")}}, true},
+		"another manifest":          {release.Release{Manifest: "n", Hooks: []*release.Hook{hook("one"), hook("two")}}, false},
+		"a changed hook":            {release.Release{Manifest: "m", Hooks: []*release.Hook{hook("one"), hook("old")}}, false},
+		"a hook less":               {release.Release{Manifest: "m", Hooks: []*release.Hook{hook("one")}}, false},
+		"a hook more":               {release.Release{Manifest: "m", Hooks: []*release.Hook{hook("one"), hook("two"), hook("three")}}, false},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.same, got.Same(&c.stored)) })
 	}
-	return bytes.NewBufferString(in.String() + "---\nkind: Appended\n"), nil
-}
-
-func TestAPostRendererHasTheLastWord(t *testing.T) {
-	req := request(inMemory(map[string]string{"a.yaml": "kind: A"}), nil)
-	req.PostRenderer = appender{}
-	got, err := render.Render(req)
-	require.NoError(t, err)
-	assert.Equal(t, "---\n# Source: demo/templates/a.yaml\nkind: A\n---\nkind: Appended\n", got.Manifest)
-
-	wrong := errors.New("post-renderer broke")
-	req = request(inMemory(map[string]string{"a.yaml": "kind: A"}), nil)
-	req.PostRenderer = appender{err: wrong}
-	_, err = render.Render(req)
-	assert.ErrorIs(t, err, wrong)
 }
 
 func TestAChartThatRendersNothingHasAnEmptyManifest(t *testing.T) {

@@ -44,7 +44,7 @@ type Input struct {
 	Chart string
 	// Digest of the inputs of today.
 	Digest string
-	// SameManifest says that rendering the inputs of today gives the deployed manifest; it is
+	// SameManifest says that rendering the inputs of today gives the deployed manifest and hooks; it is
 	// asked only when the digests differ.
 	SameManifest bool
 	History      release.History
