@@ -19,14 +19,29 @@ running() {
 
 start() {
   mkdir -p "$state"
+  need_namespace
   for program in helm-operator sidecar; do
     if running $program; then
       continue
     fi
     # shellcheck disable=SC2046 # flags are words
-    setsid "bin/$program" $(host_flags) >"$state/$program.log" 2>&1 </dev/null &
+    setsid "bin/$program" $(host_flags) $([ $program != sidecar ] || sidecar_flags) >"$state/$program.log" 2>&1 </dev/null &
     echo $! >"$state/$program.pid"
   done
+  wait_for_webhooks
+}
+
+# Resources are refused or unchecked until the webhooks are registered: half a minute at most.
+wait_for_webhooks() {
+  for _ in $(seq 150); do
+    if kubectl get validatingwebhookconfiguration datapower-system.datapowerservices.validator.datapower.ibm.com >/dev/null 2>&1 &&
+      grep -q '"the conversion webhook serves"' "$state/sidecar.log" &&
+      kubectl -n default apply --dry-run=server -f config/samples/service-minimal.yaml >/dev/null 2>&1; then
+      return
+    fi
+    sleep 0.2
+  done
+  fail "the webhooks do not answer; the log is $state/sidecar.log"
 }
 
 stop() {
@@ -45,6 +60,7 @@ stop() {
     fi
     rm -f "$state/$program.pid"
   done
+  [ ! -e "$KUBECONFIG" ] || forget_webhooks 2>/dev/null || true # the cluster may be gone
 }
 
 case ${1:-} in

@@ -10,18 +10,21 @@ need_cluster
 kubectl apply --server-side -k config/crd
 kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases >/dev/null
 
+need_namespace
+
 pids=()
 stop() {
   trap - INT TERM EXIT
   say "stopping"
   [ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null || true
   wait || true
+  forget_webhooks || true
 }
 trap stop INT TERM EXIT
 
 for program in helm-operator sidecar; do
   # shellcheck disable=SC2046,SC2086 # flags are words
-  bin/$program $(host_flags) ${RUN_FLAGS:-} &
+  bin/$program $(host_flags) $([ $program != sidecar ] || sidecar_flags) ${RUN_FLAGS:-} &
   pids+=($!)
 done
 say "running helm-operator and sidecar against $KUBECONFIG; Ctrl-C stops them"

@@ -42,7 +42,7 @@ type definedVersion struct {
 	subresources   apiextensionsv1.CustomResourceSubresources
 }
 
-// definitionTests are the definitions as users of IBM's operator know them, but for the versions that are served.
+// definitionTests are the definitions as users of IBM's operator up to 1.13 know them.
 var definitionTests = map[string]struct {
 	file     string
 	crd      string
@@ -59,6 +59,7 @@ var definitionTests = map[string]struct {
 		},
 		versions: map[string]definedVersion{
 			"v1beta1": {
+				served: true,
 				columns: []apiextensionsv1.CustomResourceColumnDefinition{
 					readyColumn, summaryColumn, versionColumn,
 					column("Error", "string", `.status.conditions[?(@.type=="ReconcileError")].message`), ageColumn,
@@ -66,6 +67,7 @@ var definitionTests = map[string]struct {
 				subresources: statusOnly,
 			},
 			"v1beta2": {
+				served:       true,
 				columns:      []apiextensionsv1.CustomResourceColumnDefinition{phaseColumn, readyColumn, summaryColumn, versionColumn, ageColumn},
 				subresources: statusOnly,
 			},

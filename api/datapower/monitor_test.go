@@ -38,6 +38,13 @@ func TestMonitorDefaults(t *testing.T) {
 				"lifecycleDebounceMs": int64(1000), "peeringRecoveryCheckIntervalMs": int64(2000), "monitorGatewayPeering": true,
 			},
 		},
+		"the port of the REST management interface is that of the gateways": {
+			fields: `spec: {lifecycleDebounceMs: 1000, peeringRecoveryCheckIntervalMs: 2000, monitorGatewayPeering: true, restManagement: {}}`,
+			spec: map[string]any{
+				"lifecycleDebounceMs": int64(1000), "peeringRecoveryCheckIntervalMs": int64(2000), "monitorGatewayPeering": true,
+				"restManagement": map[string]any{"port": int64(5554)},
+			},
+		},
 	}
 	monitors := loadMonitors(t)
 	for name, test := range tests {
@@ -62,6 +69,14 @@ func TestMonitorRules(t *testing.T) {
 		"monitoring is on or off": {
 			fields: `spec: {monitorGatewayPeering: "yes"}`,
 			path:   "spec.monitorGatewayPeering", message: "must be of type boolean",
+		},
+		"a port is a number of a port": {
+			fields: `spec: {restManagement: {port: 65536}}`,
+			path:   "spec.restManagement.port", message: "should be less than or equal to 65535",
+		},
+		"gateways are verified or not": {
+			fields: `spec: {restManagement: {tls: {secretName: a, insecureSkipVerify: true}}}`,
+			path:   "spec.restManagement.tls.insecureSkipVerify", message: "exclude each other",
 		},
 	}
 	monitors := loadMonitors(t)

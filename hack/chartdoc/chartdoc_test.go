@@ -30,7 +30,11 @@ func TestGeneratingTwiceGivesTheSameBytes(t *testing.T) {
 
 func TestCheckFindsAnOutdatedFileAndWritingMendsIt(t *testing.T) {
 	root := t.TempDir()
-	for _, path := range []string{crdFile, chartFolder + "/values.yaml", chartFolder + "/Chart.yaml"} {
+	var inputs []string
+	for _, src := range sources {
+		inputs = append(inputs, src.crd, src.folder+"/values.yaml", src.folder+"/Chart.yaml")
+	}
+	for _, path := range inputs {
 		text, err := os.ReadFile(filepath.Join(repository, path))
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
@@ -39,7 +43,7 @@ func TestCheckFindsAnOutdatedFileAndWritingMendsIt(t *testing.T) {
 	require.ErrorIs(t, run(root, true), os.ErrNotExist)
 	require.NoError(t, run(root, false))
 	require.NoError(t, run(root, true))
-	require.NoError(t, os.WriteFile(filepath.Join(root, chartFolder, "README.md"), []byte("mine"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(root, sources[1].folder, "README.md"), []byte("mine"), 0o644))
 	require.ErrorIs(t, run(root, true), errOutdated)
 	require.NoError(t, run(root, false))
 	require.NoError(t, run(root, true))
@@ -141,11 +145,11 @@ func TestTheSchemaOfTheSpecBecomesTheSchemaOfTheValues(t *testing.T) {
 		"# -- Text.\nmap: {}\n# -- Text.\nfree: null\ngroup:\n  # -- Text.\n  own: 1\n  # -- (int|string) Text.\n  two: 1\n"
 	entries, err := parseValues([]byte(values))
 	require.NoError(t, err)
-	got, err := valuesSchema(entries, []byte(crd), "v1")
+	got, err := source{folder: "charts/thing", version: "v1"}.valuesSchema(entries, []byte(crd))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{
 	  "$schema": "http://json-schema.org/draft-07/schema#",
-	  "title": "Values of the chart datapowerservice",
+	  "title": "Values of the chart thing",
 	  "type": "object",
 	  "additionalProperties": false,
 	  "properties": {
@@ -168,9 +172,9 @@ func TestTheSchemaOfTheSpecBecomesTheSchemaOfTheValues(t *testing.T) {
 func TestAFieldThatValuesDoNotNameIsAnError(t *testing.T) {
 	entries, err := parseValues([]byte("# -- Text.\nsize: 1\n"))
 	require.NoError(t, err)
-	_, err = valuesSchema(entries, []byte(crd), "v1")
+	_, err = source{folder: "charts/thing", version: "v1"}.valuesSchema(entries, []byte(crd))
 	require.ErrorContains(t, err, "is not in values.yaml")
-	_, err = valuesSchema(entries, []byte(crd), "v2")
+	_, err = source{folder: "charts/thing", version: "v2"}.valuesSchema(entries, []byte(crd))
 	require.ErrorIs(t, err, errNoSpec)
 }
 
@@ -178,7 +182,7 @@ func TestTheReadmeShowsEveryValueInItsSection(t *testing.T) {
 	entries, err := parseValues([]byte("# @section -- First\n\n# -- This | that.\na: x|y\n\n# @section -- Second\n\n# -- (list) Long.\nb: [" +
 		strings.Repeat("x, ", 80) + "x]\n"))
 	require.NoError(t, err)
-	got, err := renderReadme([]byte("name: thing\ndescription: A thing.\n"), entries)
+	got, err := renderReadme("README.md.tmpl", []byte("name: thing\ndescription: A thing.\n"), entries)
 	require.NoError(t, err)
 	text := string(got)
 	assert.Contains(t, text, "# thing\n\nA thing.\n")

@@ -4,7 +4,7 @@ package main
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"fmt"
 	"strings"
 	"text/template"
@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-//go:embed README.md.tmpl
-var readmeTemplate string
+//go:embed *.tmpl
+var templates embed.FS
 
 // longestDefault is the length in bytes from which on a default is not shown, because it would break the table.
 const longestDefault = 120
@@ -29,8 +29,8 @@ type row struct {
 	Key, Kind, Default, Description string
 }
 
-// renderReadme is the README of a chart: the template with the metadata of Chart.yaml and a table per section.
-func renderReadme(chart []byte, entries []entry) ([]byte, error) {
+// renderReadme is the README of a chart: a template with the metadata of Chart.yaml and a table per section.
+func renderReadme(name string, chart []byte, entries []entry) ([]byte, error) {
 	var metadata map[string]any
 	if err := yaml.Unmarshal(chart, &metadata); err != nil {
 		return nil, fmt.Errorf("while reading Chart.yaml: %w", err)
@@ -39,7 +39,7 @@ func renderReadme(chart []byte, entries []entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := template.New("README.md").Option("missingkey=error").Parse(readmeTemplate)
+	parsed, err := template.New(name).Option("missingkey=error").ParseFS(templates, name)
 	if err != nil {
 		return nil, fmt.Errorf("while parsing the template: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,6 +31,12 @@ var open = map[string]bool{
 	"tolerations[]":      true,
 }
 
+// waived are fields that v1beta3 requires and the chart does not: services of the older versions, which the conversion
+// webhook brings to v1beta3, may lack them.
+var waived = map[string]bool{
+	"license.license": true,
+}
+
 // object is a JSON object on its way to a JSON Schema.
 type object = map[string]any
 
@@ -38,22 +45,25 @@ type object = map[string]any
 //
 // Every optional value may be null, which to Helm means absent. Keys that the spec requires are not required at the root:
 // the chart's own values.yaml is checked against the schema too, and says none of them.
-func valuesSchema(entries []entry, crd []byte, version string) ([]byte, error) {
-	spec, err := specSchema(crd, version)
+func (src source) valuesSchema(entries []entry, crd []byte) ([]byte, error) {
+	spec, err := specSchema(crd, src.version)
 	if err != nil {
 		return nil, err
 	}
 	root := object{
 		"$schema":              "http://json-schema.org/draft-07/schema#",
-		"title":                "Values of the chart datapowerservice",
+		"title":                "Values of the chart " + filepath.Base(src.folder),
 		"type":                 "object",
 		"properties":           object{},
-		"additionalProperties": false,
+		"additionalProperties": keepsUnknown(*spec),
 	}
 	for _, e := range entries {
 		field, isSpec := spec.Properties[e.path[0]]
 		schema := fromDefault(e.kind)
-		if isSpec {
+		switch {
+		case isSpec && slices.Contains(src.loose, e.path[0]):
+			schema = object{}
+		case isSpec:
 			schema = fromCRD(e.path[0], field)
 			nullable(schema)
 		}
@@ -158,20 +168,26 @@ func fromCRD(path string, in apiextensionsv1.JSONSchemaProps) object {
 // properties translates the fields of an object.
 func properties(path string, in apiextensionsv1.JSONSchemaProps, out object) {
 	fields := object{}
+	required := slices.DeleteFunc(slices.Clone(in.Required), func(name string) bool { return waived[path+"."+name] })
 	for name, field := range in.Properties {
 		schema := fromCRD(path+"."+name, field)
-		if !slices.Contains(in.Required, name) {
+		if !slices.Contains(required, name) {
 			nullable(schema)
 		}
 		fields[name] = schema
 	}
 	out["properties"] = fields
-	if in.XPreserveUnknownFields == nil || !*in.XPreserveUnknownFields {
+	if !keepsUnknown(in) {
 		out["additionalProperties"] = false
 	}
-	if len(in.Required) > 0 {
-		out["required"] = in.Required
+	if len(required) > 0 {
+		out["required"] = required
 	}
+}
+
+// keepsUnknown tells whether the API server keeps fields of an object that its schema does not name.
+func keepsUnknown(in apiextensionsv1.JSONSchemaProps) bool {
+	return in.XPreserveUnknownFields != nil && *in.XPreserveUnknownFields
 }
 
 // bounds translates what restricts strings, numbers and sizes.

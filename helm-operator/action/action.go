@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,11 +17,13 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/postrender"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/resource"
 	clientcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -48,11 +51,19 @@ type Factory struct {
 
 // NewFactory builds on helm-operator-plugins' action clients with server-side apply below them.
 func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*Factory, error) {
-	configs, err := helmclient.NewActionConfigGetter(cfg, mapper, helmclient.StorageDriverMapper(storageDriver))
+	clients, err := apply.NewClients(cfg)
+	if err != nil {
+		return nil, err
+	}
+	core, err := clientcorev1.NewForConfig(protobuf(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("create client for release storage: %w", err)
+	}
+	configs, err := helmclient.NewActionConfigGetter(cfg, mapper, helmclient.StorageDriverMapper(storageDriver(core)))
 	if err != nil {
 		return nil, fmt.Errorf("create Helm configuration: %w", err)
 	}
-	getter, err := helmclient.NewActionClientGetter(&applyingConfigs{inner: configs, capabilities: caps},
+	getter, err := helmclient.NewActionClientGetter(&applyingConfigs{inner: configs, capabilities: caps, clients: clients},
 		helmclient.WithFailureRollbacks(false),
 		helmclient.AppendInstallOptions(func(i *helmaction.Install) error {
 			// Owner marks are set when objects are applied, so that the stored manifest is what
@@ -83,19 +94,29 @@ func NewFactory(cfg *rest.Config, mapper meta.RESTMapper, caps *Capabilities) (*
 	return &Factory{getter: getter, capabilities: caps}, nil
 }
 
-// storageDriver keeps the releases of obj in its namespace, marked as its own.
-func storageDriver(_ context.Context, obj client.Object, cfg *rest.Config) (driver.Driver, error) {
-	cr, ok := obj.(*unstructured.Unstructured)
-	if !ok {
-		return nil, fmt.Errorf("unexpected object %T", obj)
+// storageDriver keeps the releases of a resource in its namespace, marked as its own.
+func storageDriver(core clientcorev1.SecretsGetter) helmclient.ObjectToStorageDriverMapper {
+	return func(_ context.Context, obj client.Object, _ *rest.Config) (driver.Driver, error) {
+		cr, ok := obj.(*unstructured.Unstructured)
+		if !ok {
+			return nil, fmt.Errorf("unexpected object %T", obj)
+		}
+		owner := apply.OwnerOf(cr)
+		labels := map[string]string{
+			inventory.OwnerUIDLabel: string(owner.UID), release.OwnerKindLabel: release.OwnerOf(owner.GroupKind()),
+		}
+		return operatorstorage.NewDriver(core.Secrets(cr.GetNamespace()), labels, owner.Reference(), operatorstorage.DefaultPieceSize), nil
 	}
-	core, err := clientcorev1.NewForConfig(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("create client for release storage: %w", err)
+}
+
+// protobuf makes clients of built-in kinds speak what costs both sides least.
+func protobuf(cfg *rest.Config) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	if cfg.ContentType == "" {
+		cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+		cfg.ContentType = runtime.ContentTypeProtobuf
 	}
-	owner := apply.OwnerOf(cr)
-	labels := map[string]string{inventory.OwnerUIDLabel: string(owner.UID)}
-	return operatorstorage.NewDriver(core.Secrets(cr.GetNamespace()), labels, owner.Reference(), operatorstorage.DefaultPieceSize), nil
+	return cfg
 }
 
 // Capabilities returns what templates may know of the API server.
@@ -107,6 +128,9 @@ type Options struct {
 	Intruders []string
 	// Ignored are fields left as they are once an object exists.
 	Ignored drift.Rules
+	// Lookup lets templates read the cluster. Those of a chart that brings CustomResourceDefinitions always can: Helm
+	// needs the cluster for these.
+	Lookup bool
 }
 
 // For returns a client for one reconcile of cr.
@@ -119,17 +143,24 @@ func (f *Factory) For(ctx context.Context, cr *unstructured.Unstructured, o Opti
 	if !ok {
 		return nil, fmt.Errorf("create Helm client: unexpected Kubernetes client %T", inner.Config().KubeClient)
 	}
+	records, ok := inner.Config().Releases.Driver.(*operatorstorage.Driver)
+	if !ok {
+		return nil, fmt.Errorf("create Helm client: unexpected release storage %T", inner.Config().Releases.Driver)
+	}
 	applier.Ignored = o.Ignored
 	if o.Intruders != nil {
 		applier.Intruders = o.Intruders
 	}
-	return &Client{inner: inner, apply: applier, cr: cr}, nil
+	c := &Client{inner: inner, apply: applier, records: records, cr: cr, lookup: o.Lookup}
+	records.Annotate = c.describe
+	return c, nil
 }
 
 // applyingConfigs replaces Helm's Kubernetes client and its capabilities.
 type applyingConfigs struct {
 	inner        helmclient.ActionConfigGetter
 	capabilities *Capabilities
+	clients      *apply.Clients
 }
 
 // ActionConfigFor implements helmclient.ActionConfigGetter.
@@ -150,19 +181,42 @@ func (a *applyingConfigs) ActionConfigFor(ctx context.Context, obj client.Object
 	if err != nil {
 		return nil, err
 	}
-	cfg.KubeClient = apply.NewClient(inner, mapper, apply.OwnerOf(cr))
+	cfg.KubeClient = apply.NewClient(inner, mapper, a.clients, apply.OwnerOf(cr))
 	return cfg, nil
 }
 
 // Client runs Helm's verbs for one custom resource. It is for one reconcile and one goroutine.
 type Client struct {
-	inner helmclient.ActionInterface
-	apply *apply.Client
-	cr    *unstructured.Unstructured
+	inner   helmclient.ActionInterface
+	apply   *apply.Client
+	records *operatorstorage.Driver
+	cr      *unstructured.Unstructured
+	// lookup lets templates read the cluster.
+	lookup bool
+	// trial says that the first install is to be taken back when it is refused.
+	trial bool
 }
 
-// Storage is the release storage in the resource's namespace.
+// Storage is the release storage in the resource's namespace. What it has read once it remembers; see Read.
 func (c *Client) Storage() *storage.Storage { return c.inner.Config().Releases }
+
+// Read asks the API server for the history of the release (see release.Read).
+func (c *Client) Read() (release.History, []*helmrelease.Release, error) {
+	c.records.Forget()
+	return release.Read(c.Storage(), release.NameFor(c.cr.GetName()))
+}
+
+// describe are the annotations of a deployed revision's Secret: what the next process needs to know of it.
+func (c *Client) describe(rel *helmrelease.Release) map[string]string {
+	refs, err := c.Inventory(rel.Manifest)
+	if err != nil {
+		return nil // the next process finds it out for itself
+	}
+	if text := inventory.Encode(refs); text != "" {
+		return map[string]string{inventory.Annotation: text}
+	}
+	return nil
+}
 
 // Changes lists what was written so far.
 func (c *Client) Changes() []apply.Change { return c.apply.Changes }
@@ -173,19 +227,30 @@ type Release struct {
 	Values     chartutil.Values
 	Digest     string
 	MaxHistory int
+	// Rendered replaces what Helm renders from the chart; nil replaces nothing.
+	Rendered postrender.PostRenderer
 }
 
 func (r Release) labels() map[string]string {
 	return map[string]string{release.DigestLabel: r.Digest}
 }
 
+// isolate keeps templates from reading the cluster, unless they may.
+func (c *Client) isolate(chrt *chart.Chart) {
+	if !c.lookup && len(chrt.CRDObjects()) == 0 {
+		c.inner.Config().RESTClientGetter = nil // Helm takes it for lookup and for a chart's crds/ only
+	}
+}
+
 // Install makes the first revision that is deployed. It also takes up an install that failed or
 // was interrupted, so that all of the chart's install hooks get their turn.
 func (c *Client) Install(r Release) (*helmrelease.Release, error) {
+	c.isolate(r.Chart)
 	c.inner.Config().Releases.MaxHistory = r.MaxHistory
 	opts := []helmclient.InstallOption{func(i *helmaction.Install) error {
 		i.Labels = r.labels()
 		i.Replace = true
+		i.PostRenderer = r.Rendered
 		return nil
 	}}
 	for _, a := range annotation.DefaultInstallAnnotations {
@@ -193,15 +258,32 @@ func (c *Client) Install(r Release) (*helmrelease.Release, error) {
 			opts = append(opts, a.InstallOption(v))
 		}
 	}
-	return c.inner.Install(c.cr.GetName(), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
+	rel, err := c.inner.Install(release.NameFor(c.cr.GetName()), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
+	if c.trial && rel != nil && apply.Refused(err) {
+		err = errors.Join(err, c.takeBack(rel))
+	}
+	return rel, err
+}
+
+// takeBack undoes a first install that was refused; its record goes last, so that another process can finish this.
+func (c *Client) takeBack(rel *helmrelease.Release) error {
+	if err := c.apply.TakeBack(); err != nil {
+		return err
+	}
+	if _, err := c.Storage().Delete(rel.Name, rel.Version); err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
+		return fmt.Errorf("delete the record of the install: %w", err)
+	}
+	return nil
 }
 
 // Upgrade makes a further revision.
 func (c *Client) Upgrade(r Release) (*helmrelease.Release, error) {
+	c.isolate(r.Chart)
 	opts := []helmclient.UpgradeOption{func(u *helmaction.Upgrade) error {
 		u.Labels = r.labels()
 		u.ResetValues = true // with no values at all, Helm would take the last release's
 		u.MaxHistory = r.MaxHistory
+		u.PostRenderer = r.Rendered
 		return nil
 	}}
 	for _, a := range annotation.DefaultUpgradeAnnotations {
@@ -209,11 +291,12 @@ func (c *Client) Upgrade(r Release) (*helmrelease.Release, error) {
 			opts = append(opts, a.UpgradeOption(v))
 		}
 	}
-	return c.inner.Upgrade(c.cr.GetName(), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
+	return c.inner.Upgrade(release.NameFor(c.cr.GetName()), c.cr.GetNamespace(), r.Chart, r.Values, opts...)
 }
 
 // Rollback returns to an earlier revision after a failed upgrade.
 func (c *Client) Rollback(revision, maxHistory int) error {
+	c.apply.Unsettle() // what the failed upgrade wrote
 	rollback := helmaction.NewRollback(c.inner.Config())
 	rollback.Version = revision
 	rollback.MaxHistory = maxHistory
@@ -222,7 +305,7 @@ func (c *Client) Rollback(revision, maxHistory int) error {
 	if v, err := strconv.ParseBool(c.cr.GetAnnotations()[RollbackForceAnnotation]); err == nil {
 		rollback.Force = v
 	}
-	if err := rollback.Run(c.cr.GetName()); err != nil {
+	if err := rollback.Run(release.NameFor(c.cr.GetName())); err != nil {
 		return fmt.Errorf("roll back to revision %d: %w", revision, err)
 	}
 	return nil
@@ -240,7 +323,7 @@ func (c *Client) Uninstall(keepRecord bool) error {
 			opts = append(opts, a.UninstallOption(v))
 		}
 	}
-	_, err := c.inner.Uninstall(c.cr.GetName(), opts...)
+	_, err := c.inner.Uninstall(release.NameFor(c.cr.GetName()), opts...)
 	if err != nil && !errors.Is(err, driver.ErrReleaseNotFound) {
 		return fmt.Errorf("uninstall: %w", err)
 	}
@@ -259,6 +342,33 @@ func (c *Client) Preflight(manifest string, known []inventory.Ref) error {
 		set[ref] = true
 	}
 	return c.apply.Preflight(list, set)
+}
+
+// PreflightFirst is Preflight for the first install of a release. Objects that do nothing by themselves (see
+// apply.Inert) are only checked for belonging to somebody else, as far as they come before all others: an install that is
+// refused at one of them takes back what it has created.
+func (c *Client) PreflightFirst(manifest string) error {
+	list, err := c.build(manifest)
+	if err != nil {
+		return err
+	}
+	inert := slices.IndexFunc(list, func(info *resource.Info) bool { return !apply.Inert(info) })
+	if inert < 0 {
+		inert = len(list)
+	}
+	c.trial = true
+	return errors.Join(c.apply.Look(list[:inert]), c.apply.Preflight(list[inert:], nil))
+}
+
+// Settle names objects that are known to be as the deployed manifest has them. Preflight and Upgrade pass over them as far
+// as they are not to be changed.
+func (c *Client) Settle(manifest string, verified func(inventory.Ref) bool) error {
+	list, err := c.build(manifest)
+	if err != nil {
+		return err
+	}
+	c.apply.Settle(list, verified)
+	return nil
 }
 
 // Inventory lists the objects of a manifest with their namespaces resolved.

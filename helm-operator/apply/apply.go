@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -110,22 +111,30 @@ const (
 	ours ownership = iota
 	nobodys
 	foreign
+	// inherited: an earlier resource of the owner's kind, namespace and name left it, because it was to be kept or because
+	// its release was lost. There is one resource of a name at a time, so the earlier one is gone.
+	inherited
 )
 
-func ownershipOf(u *unstructured.Unstructured, uid types.UID) ownership {
+func (o Owner) ownershipOf(u *unstructured.Unstructured) ownership {
 	if c := metav1.GetControllerOf(u); c != nil {
-		if c.UID == uid {
+		if c.UID == o.UID {
 			return ours
 		}
 		return foreign
 	}
-	if label, ok := u.GetLabels()[inventory.OwnerUIDLabel]; ok {
-		if label == string(uid) {
-			return ours
-		}
-		return foreign
+	label, marked := u.GetLabels()[inventory.OwnerUIDLabel]
+	annotations := u.GetAnnotations()
+	switch {
+	case !marked:
+		return nobodys
+	case label == string(o.UID):
+		return ours
+	case annotations[handler.TypeAnnotation] == o.GroupKind().String() &&
+		annotations[handler.NamespacedNameAnnotation] == o.Namespace+"/"+o.Name:
+		return inherited
 	}
-	return nobodys
+	return foreign
 }
 
 // writer applies objects one by one on behalf of an owner.
@@ -145,44 +154,51 @@ func (w writer) desired(info *resource.Info) (*unstructured.Unstructured, error)
 	return u, w.owner.Mark(u, info.Namespaced())
 }
 
-// probe asks by a dry run whether the API server would accept the object of info, and tells whether
-// the object is absent.
-func (w writer) probe(info *resource.Info, known bool) (absent bool, err error) {
+// probe asks by a dry run whether the API server would accept the object of info, and returns the
+// object that is there, nil when there is none.
+func (w writer) probe(info *resource.Info, known bool) (*unstructured.Unstructured, error) {
 	desired, err := w.desired(info)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	result, err := w.patch(info, FieldManager, desired, metav1.DryRunAll)
 	if err == nil && result.GetResourceVersion() == "" {
-		return true, nil
+		return nil, nil
 	}
 	if err != nil && !apierrors.IsInvalid(err) {
-		return false, err
+		return nil, err
 	}
 	// It exists, or the API server refuses it, maybe for having two owners: whose is it?
 	live, getErr := getLive(info)
 	if getErr != nil {
-		return false, errors.Join(err, getErr)
+		return nil, errors.Join(err, getErr)
 	}
 	if live != nil {
-		if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
-			return false, foreignError(info, live)
+		if o := w.owner.ownershipOf(live); o == foreign || o == nobodys && !known {
+			return live, foreignError(info, live)
 		}
 	}
-	return live == nil, err
+	return live, err
+}
+
+// lookedAt is what was found out about an object before it is written.
+type lookedAt struct {
+	// done says that it was looked at.
+	done bool
+	// live is the object, nil when there was none.
+	live *unstructured.Unstructured
 }
 
 // apply brings the object of info to the state in info.Object. known says that a former manifest
-// of the release has it, so that it may be adopted when its owner marks were removed; absent that
-// it was found not to exist. info is refreshed with the result.
-func (w writer) apply(info *resource.Info, known, absent bool) (Change, error) {
+// of the release has it, so that it may be adopted when its owner marks were removed. info is refreshed with the result.
+func (w writer) apply(info *resource.Info, known bool, look lookedAt) (Change, error) {
 	change := Change{Ref: refOf(info)}
 	desired, err := w.desired(info)
 	if err != nil {
 		return change, err
 	}
-	var live *unstructured.Unstructured
-	if !absent {
+	live := look.live
+	if !look.done {
 		if live, err = getLive(info); err != nil {
 			return change, err
 		}
@@ -212,7 +228,7 @@ func (w writer) apply(info *resource.Info, known, absent bool) (Change, error) {
 
 // adapt makes desired fit to the object that is there.
 func (w writer) adapt(info *resource.Info, desired, live *unstructured.Unstructured, known bool) error {
-	if o := ownershipOf(live, w.owner.UID); o == foreign || o == nobodys && !known {
+	if o := w.owner.ownershipOf(live); o == foreign || o == nobodys && !known {
 		return foreignError(info, live)
 	}
 	// Another object of the same name may take its place between read and write.
@@ -249,12 +265,12 @@ func (w writer) patch(info *resource.Info, manager string, obj *unstructured.Uns
 	}
 	force := true
 	opts := &metav1.PatchOptions{Force: &force, FieldManager: manager, DryRun: dryRun}
-	out, err := resource.NewHelper(info.Client, info.Mapping).
+	out, err := resource.NewHelper(actual(info.Client), info.Mapping).
 		Patch(info.Namespace, info.Name, types.ApplyPatchType, data, opts)
 	if err != nil {
 		return nil, fmt.Errorf("apply %s: %w", refOf(info), err)
 	}
-	return toUnstructured(out)
+	return answered(out)
 }
 
 // handOverReplicas keeps the live number of replicas when the chart stops rendering it (because an
@@ -303,7 +319,7 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 		return change, err
 	}
 	// Helm, too, looks at the live object: a user may have marked it to be kept.
-	if ownershipOf(live, w.owner.UID) != ours || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
+	if w.owner.ownershipOf(live) != ours || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
 		return change, nil
 	}
 	uid := live.GetUID()
@@ -311,7 +327,7 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 		PropagationPolicy: &propagation,
 		Preconditions:     &metav1.Preconditions{UID: &uid},
 	}
-	_, err = resource.NewHelper(info.Client, info.Mapping).DeleteWithOptions(info.Namespace, info.Name, opts)
+	_, err = resource.NewHelper(actual(info.Client), info.Mapping).DeleteWithOptions(info.Namespace, info.Name, opts)
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return change, nil
 	}
@@ -323,14 +339,39 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 }
 
 func getLive(info *resource.Info) (*unstructured.Unstructured, error) {
-	obj, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	obj, err := resource.NewHelper(actual(info.Client), info.Mapping).Get(info.Namespace, info.Name)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", refOf(info), err)
 	}
+	return answered(obj)
+}
+
+// answered is an object that nobody else has.
+func answered(obj runtime.Object) (*unstructured.Unstructured, error) {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return u, nil
+	}
 	return toUnstructured(obj)
+}
+
+// Refused tells that the API server, or the check of whose an object is, said no to what was asked, and would again.
+func Refused(err error) bool {
+	if errors.Is(err, ErrForeign) {
+		return true
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := status.Status().Code; code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code/100 == 4
+	}
 }
 
 // foreignError tells whose an object is. Helm creates what a chart has in crds/ without looking first, and goes on

@@ -106,7 +106,7 @@ func TestWhoseAnObjectIs(t *testing.T) {
 			if test.label != "" {
 				labelled(test.label)(u)
 			}
-			assert.Equal(t, test.want, ownershipOf(u, "uid-gw"))
+			assert.Equal(t, test.want, gw().ownershipOf(u))
 		})
 	}
 }

@@ -1,11 +1,11 @@
 package apply
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +26,9 @@ import (
 // merge. One Client serves one reconcile; it is not safe for concurrent use.
 type Client struct {
 	*kube.Client
-	owner  Owner
-	mapper meta.RESTMapper
+	owner   Owner
+	mapper  meta.RESTMapper
+	clients *Clients
 	// Intruders are patterns of field managers whose additions to objects are removed.
 	Intruders []string
 	// Ignored are fields that are left as they are once an object exists.
@@ -37,8 +38,17 @@ type Client struct {
 	// marks remembers, for each object built, the label and annotations that Helm's actions
 	// overwrite with their own, so that what is applied is what the chart rendered.
 	marks map[inventory.Ref]marks
-	// absent are the objects that Preflight found not to exist.
-	absent map[inventory.Ref]bool
+	// parsed are the objects of the manifests that were built, built those that infos were made from, without what Helm
+	// wrote into the infos since.
+	parsed map[string][]*unstructured.Unstructured
+	built  map[*resource.Info]*unstructured.Unstructured
+	// settled are the objects that are known to be as a manifest had them, as it had them.
+	settled map[inventory.Ref]*unstructured.Unstructured
+	// absent are the objects that Preflight found not to exist, found those that it found, and foreseen is both as Helm
+	// asks for it. They hold until the first write.
+	absent   map[inventory.Ref]bool
+	found    map[inventory.Ref]*unstructured.Unstructured
+	foreseen foreseen
 	// Changes lists what this client wrote, in order.
 	Changes []Change
 	// done are the hooks that ran already.
@@ -67,7 +77,7 @@ func (c *Client) withoutDone(resources kube.ResourceList) kube.ResourceList {
 
 // WatchUntilReady implements kube.Interface; Helm calls it for hooks.
 func (c *Client) WatchUntilReady(resources kube.ResourceList, timeout time.Duration) error {
-	clear(c.absent) // a hook may take long
+	c.forget() // a hook may take long
 	rest := c.withoutDone(resources)
 	if len(rest) == 0 {
 		return nil
@@ -83,9 +93,39 @@ var (
 )
 
 // NewClient wraps Helm's client for the objects of owner.
-func NewClient(inner *kube.Client, mapper meta.RESTMapper, owner Owner) *Client {
-	return &Client{Client: inner, mapper: mapper, owner: owner, Intruders: DefaultIntruders,
-		marks: map[inventory.Ref]marks{}, absent: map[inventory.Ref]bool{}}
+func NewClient(inner *kube.Client, mapper meta.RESTMapper, clients *Clients, owner Owner) *Client {
+	return &Client{Client: inner, mapper: mapper, clients: clients, owner: owner, Intruders: DefaultIntruders,
+		marks: map[inventory.Ref]marks{}, absent: map[inventory.Ref]bool{}, foreseen: foreseen{},
+		parsed: map[string][]*unstructured.Unstructured{}, built: map[*resource.Info]*unstructured.Unstructured{},
+		found: map[inventory.Ref]*unstructured.Unstructured{}}
+}
+
+// forget drops what was found out about objects before somebody had the time to change them.
+func (c *Client) forget() {
+	clear(c.absent)
+	clear(c.found)
+	clear(c.foreseen)
+}
+
+// Settle names objects that are as the given manifest has them. As long as the manifests that follow have them the same
+// way, they are neither checked nor written.
+func (c *Client) Settle(resources kube.ResourceList, verified func(inventory.Ref) bool) {
+	c.settled = map[inventory.Ref]*unstructured.Unstructured{}
+	for _, info := range resources {
+		if u, ok := c.built[info]; ok && verified(refOf(info)) {
+			c.settled[refOf(info)] = u
+		}
+	}
+}
+
+// Unsettle takes back what Settle said.
+func (c *Client) Unsettle() { c.settled = nil }
+
+// unchanged tells that the object of info is settled as info has it.
+func (c *Client) unchanged(info *resource.Info) bool {
+	before, settled := c.settled[refOf(info)]
+	u, known := c.built[info]
+	return settled && known && reflect.DeepEqual(before.Object, u.Object)
 }
 
 // marks are the pieces of metadata that Helm's actions set on every object
@@ -138,40 +178,9 @@ func (m marks) restore(u *unstructured.Unstructured) {
 // as much.
 func (c *Client) IsReachable() error { return nil }
 
-// Build implements kube.Interface. The API server validates what is applied, so the client never
-// downloads its schemas.
-func (c *Client) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
-	if c.TolerateUnknownKinds {
-		var err error
-		if reader, err = c.knownKinds(reader); err != nil {
-			return nil, err
-		}
-	}
-	list, err := c.Client.Build(reader, false)
-	if err != nil {
-		return nil, err
-	}
-	for _, info := range list {
-		u, err := toUnstructured(info.Object)
-		if err != nil {
-			return nil, err
-		}
-		c.marks[refOf(info)] = marksOf(u)
-	}
-	return list, nil
-}
-
-// knownKinds drops the documents of a manifest whose kind can't be mapped.
-func (c *Client) knownKinds(reader io.Reader) (io.Reader, error) {
-	manifest, err := io.ReadAll(reader)
-	if err != nil {
-		return nil, fmt.Errorf("read manifest: %w", err)
-	}
-	objects, err := inventory.Parse(string(manifest))
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
+// knownKinds writes those documents whose kind can be mapped.
+func (c *Client) knownKinds(objects []*unstructured.Unstructured) (string, error) {
+	var out strings.Builder
 	for _, u := range objects {
 		gvk := u.GroupVersionKind()
 		_, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
@@ -180,12 +189,12 @@ func (c *Client) knownKinds(reader io.Reader) (io.Reader, error) {
 		}
 		data, err := yaml.Marshal(u.Object)
 		if err != nil {
-			return nil, fmt.Errorf("encode %s %s: %w", u.GetKind(), u.GetName(), err)
+			return "", fmt.Errorf("encode %s %s: %w", u.GetKind(), u.GetName(), err)
 		}
 		out.WriteString("---\n")
 		out.Write(data)
 	}
-	return &out, nil
+	return out.String(), nil
 }
 
 // WaitForDelete implements kube.InterfaceExt; Helm calls it for hooks, which it deletes before it
@@ -266,7 +275,7 @@ func (c *Client) Remaining(ctx context.Context, resources kube.ResourceList) (in
 		if err != nil {
 			return 0, err
 		}
-		if live != nil && ownershipOf(live, c.owner.UID) == ours && !kept(info) {
+		if live != nil && c.owner.ownershipOf(live) == ours && !kept(info) {
 			count++
 		}
 	}
@@ -278,14 +287,86 @@ func (c *Client) Remaining(ctx context.Context, resources kube.ResourceList) (in
 func (c *Client) Preflight(resources kube.ResourceList, known map[inventory.Ref]bool) error {
 	var errs []error
 	for _, info := range resources {
+		if c.unchanged(info) {
+			continue
+		}
 		ref := refOf(info)
-		absent, err := c.writer().probe(c.unmarked(info), known[ref])
-		c.absent[ref] = absent
-		if err != nil && !apierrors.IsNotFound(err) {
+		live, err := c.writer().probe(c.unmarked(info), known[ref])
+		if err == nil {
+			c.foresee(info, live)
+		} else if !apierrors.IsNotFound(err) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Look finds out whether objects exist, and returns those that are somebody else's.
+func (c *Client) Look(resources kube.ResourceList) error {
+	var errs []error
+	for _, info := range resources {
+		live, err := getLive(info)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c.foresee(info, live)
+		if live == nil {
+			continue
+		}
+		if o := c.owner.ownershipOf(live); o == foreign || o == nobodys {
+			errs = append(errs, foreignError(info, live))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// foresee remembers whether an object exists.
+func (c *Client) foresee(info *resource.Info, live *unstructured.Unstructured) {
+	ref := refOf(info)
+	c.absent[ref] = live == nil
+	delete(c.found, ref)
+	if live != nil {
+		c.found[ref] = live
+	}
+	if _, ok := info.Client.(knowing); ok {
+		c.foreseen[pathOf(info)] = live != nil
+	}
+}
+
+// TakeBack deletes what this client created, the newest first, and nothing that took the place of it.
+func (c *Client) TakeBack() error {
+	var errs []error
+	for _, change := range slices.Backward(c.Changes) {
+		if change.Verb != Created {
+			continue
+		}
+		if err := c.deleteCreated(change); err != nil {
+			errs = append(errs, fmt.Errorf("take back %s: %w", change.Ref, err))
+		}
+	}
+	if len(errs) == 0 {
+		c.Changes = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Client) deleteCreated(change Change) error {
+	mapping, err := c.mapper.RESTMapping(change.Ref.GroupKind(), change.Ref.Version)
+	if err != nil {
+		return err
+	}
+	client, err := c.clients.of(mapping.GroupVersionKind.GroupVersion())
+	if err != nil {
+		return err
+	}
+	policy, uid := metav1.DeletePropagationBackground, change.Live.UID
+	opts := &metav1.DeleteOptions{PropagationPolicy: &policy, Preconditions: &metav1.Preconditions{UID: &uid}}
+	_, err = resource.NewHelper(client, mapping).DeleteWithOptions(change.Ref.Namespace, change.Ref.Name, opts)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
 }
 
 // Repair applies the given objects and returns what it had to change.
@@ -295,7 +376,7 @@ func (c *Client) Repair(resources kube.ResourceList) ([]Change, error) {
 		errs []error
 	)
 	for _, info := range resources {
-		change, err := c.writer().apply(c.unmarked(info), true, false)
+		change, err := c.writer().apply(c.unmarked(info), true, lookedAt{})
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -312,13 +393,18 @@ func (c *Client) applyAll(original, target kube.ResourceList) (*kube.Result, err
 	for _, info := range original {
 		known[refOf(info)] = true
 	}
+	defer c.forget()
 	for _, info := range target {
+		if c.unchanged(info) {
+			res.Updated = append(res.Updated, info)
+			continue
+		}
 		ref := refOf(info)
-		// Helm looks at each object once more before it writes; one that was absent and is known by
-		// now is somebody else's.
+		// Of two answers to whether an object was there, the later one counts: one that was absent and is known by now
+		// is somebody else's.
 		appeared := c.absent[ref] && known[ref]
-		change, err := c.writer().apply(c.unmarked(info), known[ref] && !appeared, c.absent[ref] && !appeared)
-		delete(c.absent, ref)
+		look := lookedAt{live: c.found[ref], done: c.found[ref] != nil || c.absent[ref] && !appeared}
+		change, err := c.writer().apply(c.unmarked(info), known[ref] && !appeared, look)
 		if err != nil {
 			return res, err
 		}

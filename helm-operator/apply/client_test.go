@@ -201,7 +201,7 @@ func TestARepairBringsBackWhatIsMissingOrChanged(t *testing.T) {
 	assert.Equal(t, "changed ConfigMap changed (data.key), created ConfigMap missing, "+
 		"changed ConfigMap unmarked (metadata.labels, metadata.ownerReferences)", Describe(changes, 9))
 	assert.Equal(t, map[string]any{"key": "x"}, w.data("changed"))
-	assert.Equal(t, ours, ownershipOf(w.server.Get(configMap, "prod", "unmarked"), "uid-gw"))
+	assert.Equal(t, ours, gw().ownershipOf(w.server.Get(configMap, "prod", "unmarked")))
 	for _, change := range changes {
 		live := w.server.Get(configMap, "prod", change.Ref.Name)
 		assert.Equal(t, inventory.Fingerprint(metadataOf(live)), inventory.Fingerprint(change.Live), change.Ref.Name)

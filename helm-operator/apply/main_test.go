@@ -47,7 +47,9 @@ func newWorld(t *testing.T) *world {
 	server := fakeapi.New(t)
 	inner := kube.New(server.Getter())
 	inner.Namespace = "prod"
-	return &world{T: t, Client: NewClient(inner, server.Mapper(), gw()), server: server}
+	clients, err := NewClients(server.Config())
+	require.NoError(t, err)
+	return &world{T: t, Client: NewClient(inner, server.Mapper(), clients, gw()), server: server}
 }
 
 // build reads a manifest as Helm's actions do.

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 )
 
 func stringReader(s string) io.Reader { return strings.NewReader(s) }
@@ -67,6 +69,59 @@ func TestAnObjectThatAUserMarkedToBeKeptIsKept(t *testing.T) {
 	_, err = w.Update(w.build(config("a", "x")+config("b", "x")), w.build(config("b", "x")), false)
 	require.NoError(t, err)
 	assert.NotNil(t, w.server.Get(configMap, "prod", "a"))
+}
+
+// What an earlier resource of the same name left because it was to be kept stands in the way of its successor otherwise,
+// and nobody ever takes it away.
+func TestASuccessorTakesOverWhatItsPredecessorWasToKeep(t *testing.T) {
+	kept := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: prod, annotations: {helm.sh/resource-policy: keep}}\ndata: {key: x}\n"
+	successor := gw()
+	successor.UID = "uid-successor"
+	namesake := successor
+	namesake.Kind = "Other"
+	elsewhere := successor
+	elsewhere.Namespace = "elsewhere"
+	for name, test := range map[string]struct {
+		owner Owner
+		taken bool
+	}{
+		"the successor":                          {successor, true},
+		"a resource of another name":             {other(), false},
+		"a resource of another kind of its name": {namesake, false},
+		"a resource of another namespace":        {elsewhere, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			_, err := w.Create(w.build(kept))
+			require.NoError(t, err)
+			w.Client.owner = test.owner
+			left, err := w.Remaining(t.Context(), w.build(kept))
+			require.NoError(t, err)
+			assert.Zero(t, left, "it is not the successor's before it is taken over")
+			list := w.build(kept)
+			require.Equal(t, test.taken, w.Preflight(list, nil) == nil)
+			_, err = w.Create(list)
+			if !test.taken {
+				require.ErrorIs(t, err, ErrForeign)
+				assert.Equal(t, "uid-gw", w.server.Get(configMap, "prod", "a").GetLabels()[inventory.OwnerUIDLabel])
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, "uid-successor", w.server.Get(configMap, "prod", "a").GetLabels()[inventory.OwnerUIDLabel])
+		})
+	}
+}
+
+// What is inherited was not made by this release, so its removal from the chart is no reason to delete it.
+func TestWhatAPredecessorLeftIsNotDeletedUnlessItWasTakenOver(t *testing.T) {
+	w := newWorld(t)
+	elsewhere := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: elsewhere}\n"
+	_, err := w.Create(w.build(elsewhere))
+	require.NoError(t, err)
+	w.Client.owner.UID = "uid-successor"
+	_, errs := w.Delete(w.build(elsewhere))
+	require.Empty(t, errs)
+	assert.NotNil(t, w.server.Get(configMap, "elsewhere", "a"))
 }
 
 // fieldpath.Set.All goes on after the loop's body returned, which Go answers with a panic: nobody may leave a loop over

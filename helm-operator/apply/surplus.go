@@ -102,12 +102,12 @@ func (w writer) removeSurplus(info *resource.Info, live *unstructured.Unstructur
 	if err != nil {
 		return nil, nil, fmt.Errorf("encode patch of %s: %w", refOf(info), err)
 	}
-	out, err := resource.NewHelper(info.Client, info.Mapping).
+	out, err := resource.NewHelper(actual(info.Client), info.Mapping).
 		Patch(info.Namespace, info.Name, types.JSONPatchType, data, &metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
 		return nil, nil, fmt.Errorf("remove what was added to %s: %w", refOf(info), err)
 	}
-	result, err := toUnstructured(out)
+	result, err := answered(out)
 	return result, shown, err
 }
 

@@ -4,15 +4,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chart"
 	"pgregory.net/rapid"
 )
 
 func TestOnlyEqualFilesHaveEqualDigests(t *testing.T) {
 	// Few short names and contents, so that concatenations of different files often look alike.
 	text := rapid.StringMatching(`[1:ab]{0,3}`)
-	list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) loader.BufferedFile {
-		return loader.BufferedFile{Name: text.Draw(t, "name"), Data: []byte(text.Draw(t, "data"))}
+	list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chart.File {
+		return chart.File{Name: text.Draw(t, "name"), Data: []byte(text.Draw(t, "data"))}
 	}), 0, 3)
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := list.Draw(t, "a"), list.Draw(t, "b")
@@ -20,7 +20,7 @@ func TestOnlyEqualFilesHaveEqualDigests(t *testing.T) {
 	})
 }
 
-func same(a, b []loader.BufferedFile) bool {
+func same(a, b []chart.File) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -32,8 +32,8 @@ func same(a, b []loader.BufferedFile) bool {
 	return true
 }
 
-func pointers(files []loader.BufferedFile) []*loader.BufferedFile {
-	out := make([]*loader.BufferedFile, len(files))
+func pointers(files []chart.File) []*chart.File {
+	out := make([]*chart.File, len(files))
 	for i := range files {
 		out[i] = &files[i]
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/apply"
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
+	"github.com/datapower-operator/datapower-operator/helm-operator/orphans"
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
 	"github.com/datapower-operator/datapower-operator/helm-operator/state"
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
@@ -38,30 +39,26 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	if err := p.render(want, revision); err != nil {
 		return false, errors.Join(p.held(err), p.keep(ctx))
 	}
-	if err := actions.Preflight(want.rendered.Manifest, p.deployedInventory(have)); err != nil {
+	if err := p.check(ctx, actions, want, have); err != nil {
 		if passing(err) {
 			return false, fmt.Errorf("check what would be applied: %w", err)
 		}
 		return false, p.failed(want, verb, err)
 	}
+	if err := p.watchFirst(ctx, actions, want); err != nil {
+		return false, err
+	}
 	if err := p.removeLeftovers(actions, want, have); err != nil {
 		return false, err
 	}
-	chrt, err := p.chart.Copy()
-	if err != nil {
-		return false, err
-	}
-	rel := action.Release{Chart: chrt, Values: copyValues(want.values), Digest: want.digest, MaxHistory: p.watch.MaxReleaseHistory}
-	if len(have.records) > 0 {
-		actions.SkipHooks(release.FinishedHooks(have.records[0], want.digest))
-	}
-	start := p.clock.Now()
-	var deployed *helmrelease.Release
+	rel := p.releaseOf(want)
+	run, doing := actions.Upgrade, release.Upgrading
 	if !have.history.EverDeployed() || have.history[0].Status == helmrelease.StatusUninstalled {
-		deployed, err = actions.Install(rel)
-	} else {
-		deployed, err = actions.Upgrade(rel)
+		run, doing = actions.Install, release.Installing
 	}
+	actions.SkipHooks(release.FinishedHooks(have.records, want.digest, doing))
+	start := p.clock.Now()
+	deployed, err := run(rel)
 	p.metrics.Acted(verb, p.clock.Since(start), err)
 	if contested(err) {
 		p.log.Info("somebody else works on this release, looking again", "error", err.Error())
@@ -73,7 +70,7 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	}
 	p.memo.failure = failure{}
 	p.verify(actions.Changes())
-	if p.memo.inventory, err = p.refsOf(deployed.Manifest); err != nil {
+	if p.memo.inventory, err = actions.Inventory(deployed.Manifest); err != nil {
 		return false, err
 	}
 	p.event(corev1.EventTypeNormal, verb+"Successful", fmt.Sprintf("%s to %s", verb, want.digest),
@@ -81,6 +78,58 @@ func (p *pass) deploy(ctx context.Context, actions *action.Client, want *wanted,
 	p.log.Info("deployed", "action", verb, "changes", apply.Describe(actions.Changes(), 20))
 	p.settle(want, deployed, "")
 	return false, p.dependents.Ensure(ctx, p.memo.inventory)
+}
+
+// watchFirst watches the kinds of what is to be written before it is written, so that no change after the write is missed.
+func (p *pass) watchFirst(ctx context.Context, actions *action.Client, want *wanted) error {
+	refs, err := actions.Inventory(want.rendered.Manifest)
+	if err == nil {
+		err = p.dependents.Ensure(ctx, refs)
+	}
+	if err != nil {
+		p.set(status.Irreconcilable, metav1.ConditionTrue, "ClusterError", err.Error())
+	}
+	return err
+}
+
+// check asks the API server what it would refuse, without changing anything. What did not change and is verified is not
+// asked for. The first try of a first install asks less, because what it creates can be taken back.
+func (p *pass) check(ctx context.Context, actions *action.Client, want *wanted, have *seen) error {
+	if have.deployed != nil && have.history[0].Version == have.deployed.Version {
+		suspects, err := p.suspects(ctx)
+		if err != nil {
+			return err
+		}
+		err = actions.Settle(have.deployed.Manifest, func(ref inventory.Ref) bool {
+			_, suspect := suspects[ref]
+			return !suspect && p.memo.verified[ref] != ""
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if p.firstTry(want, have) {
+		return actions.PreflightFirst(want.rendered.Manifest)
+	}
+	return actions.Preflight(want.rendered.Manifest, p.deployedInventory(have))
+}
+
+// firstTry tells that nothing of the release was ever there or was refused, and that its install does nothing but create
+// objects.
+func (p *pass) firstTry(want *wanted, have *seen) bool {
+	return len(have.records) == 0 && p.chart.Plain() && len(want.rendered.Hooks) == 0 && p.memo.failure.attempts == 0 &&
+		!meta.IsStatusConditionTrue(p.status.Conditions, status.ReleaseFailed)
+}
+
+// releaseOf is what Helm is to deploy. It need not render again what depends on nothing that it knows better.
+func (p *pass) releaseOf(want *wanted) action.Release {
+	rel := action.Release{
+		Chart: p.chart.Copy(), Values: copyValues(want.values), Digest: want.digest, MaxHistory: p.watch.MaxReleaseHistory,
+	}
+	if p.chart.Plain() && len(want.rendered.Hooks) == 0 {
+		rel.Chart, rel.Rendered = want.rendered.Rendered(rel.Chart), want.rendered
+	}
+	return rel
 }
 
 // removeLeftovers deletes objects that a failed or interrupted revision brought and that neither
@@ -134,7 +183,7 @@ func (p *pass) deployedInventory(have *seen) []inventory.Ref {
 
 // rollBack returns to the revision that was deployed before a failed upgrade.
 func (p *pass) rollBack(actions *action.Client, want *wanted, have *seen, verb string, cause error) error {
-	history, _, err := release.Read(actions.Storage(), p.cr.GetName())
+	history, _, err := actions.Read()
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -204,7 +253,10 @@ func (p *pass) reportFailure(want *wanted, have *seen) {
 // repair brings back objects that are missing or were changed, and removes what a failed revision brought when its
 // rollback did not come to that.
 func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (bool, error) {
-	suspects := p.suspects(ctx)
+	suspects, err := p.suspects(ctx)
+	if err != nil {
+		return false, err
+	}
 	changes, err := actions.Repair(have.deployed.Manifest, suspects)
 	p.verify(changes)
 	for _, change := range changes {
@@ -257,7 +309,12 @@ func (p *pass) reportInSync() {
 	if d != nil {
 		message = fmt.Sprintf("release %s revision %d, chart %s", d.Name, d.Revision, d.Chart)
 	}
-	p.set(status.Deployed, metav1.ConditionTrue, "UpToDate", message)
+	if p.lacking == "" {
+		p.set(status.Deployed, metav1.ConditionTrue, "UpToDate", message)
+	} else {
+		p.set(status.Deployed, metav1.ConditionFalse, "KindNotServed", p.lacking)
+		p.warnOnce("KindNotServed", p.lacking)
+	}
 	p.set(status.ReleaseFailed, metav1.ConditionFalse, "UpToDate", "")
 	p.set(status.Irreconcilable, metav1.ConditionFalse, "UpToDate", "")
 	p.status.ObservedGeneration = p.cr.GetGeneration()
@@ -267,11 +324,14 @@ func (p *pass) reportInSync() {
 // uninstall deletes the release and its objects. With wait it returns false until the objects are
 // gone.
 func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool) (bool, error) {
-	history, records, err := release.Read(actions.Storage(), p.cr.GetName())
+	history, records, err := actions.Read()
 	if err != nil {
 		return false, err
 	}
-	if len(history) == 0 || history[0].Chart != p.chart.Name() {
+	if p.memo.lost == nil {
+		p.memo.lost = new(p.lost(history))
+	}
+	if len(history) == 0 || !history[0].Of(p.chart.Name(), release.OwnerOf(p.watch.GroupKind())) {
 		return true, nil // nothing of ours
 	}
 	actions.TolerateUnknownKinds() // objects of a kind that is gone are gone, too
@@ -283,7 +343,9 @@ func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool)
 		if err := deleteOthers(actions, records[1:], keep); err != nil {
 			return false, err
 		}
-		actions.SkipHooks(release.FinishedDeletionHooks(records[0]))
+		if err := release.Retire(actions.Storage(), records[0]); err != nil {
+			return false, err
+		}
 		if err := actions.Uninstall(wait); err != nil {
 			return false, err
 		}
@@ -297,6 +359,36 @@ func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool)
 		return false, err
 	}
 	return true, actions.Uninstall(false)
+}
+
+// lost tells whether the revision that was deployed last is not in the history: in a foreground deletion the garbage
+// collector takes the release Secrets before the release is uninstalled.
+func (p *pass) lost(history release.History) bool {
+	d := p.status.DeployedRelease
+	return d != nil && !slices.ContainsFunc(history, func(r release.Revision) bool { return int64(r.Version) == d.Revision })
+}
+
+// deleteOrphans deletes what nobody but the owner mark connects with the resource.
+func (p *pass) deleteOrphans(ctx context.Context, actions *action.Client) error {
+	refs, err := p.orphans(ctx, p.cr.GetUID())
+	if err != nil || len(refs) == 0 {
+		return err
+	}
+	manifest, err := orphans.Manifest(refs)
+	if err != nil {
+		return err
+	}
+	before, chosen := len(actions.Changes()), map[inventory.Ref]bool{}
+	for _, ref := range refs {
+		chosen[ref] = true
+	}
+	if err := actions.Delete(manifest, chosen); err != nil {
+		return fmt.Errorf("delete what the lost release left: %w", err)
+	}
+	text := describe(actions.Changes()[before:], "nothing was left")
+	p.event(corev1.EventTypeNormal, "OrphansDeleted", "Uninstall", text)
+	p.log.Info("the record of the release was gone; deleted what carries its mark", "changes", text)
+	return nil
 }
 
 // ensureGenerated creates the Secrets that are filled with random text once. They are owned by the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -23,6 +25,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/render"
 	"github.com/datapower-operator/datapower-operator/helm-operator/state"
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
+	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
 )
 
 // maxSteps bounds the actions of one reconcile: unlock, act, look.
@@ -87,7 +90,11 @@ func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
 	if p.memo.digest != want.digest || !p.storedAsKnown(stored) {
 		return false, nil
 	}
-	if len(p.suspects(ctx)) > 0 {
+	suspects, err := p.suspects(ctx)
+	if err != nil {
+		return false, err
+	}
+	if len(suspects) > 0 {
 		if !p.cachesMayLag() {
 			return false, nil
 		}
@@ -121,36 +128,55 @@ func (p *pass) storedAsKnown(stored dependents.Release) bool {
 	return true
 }
 
-// recall restores what an earlier process knew, without a request: when the newest revision is
-// deployed with the inputs of today, and the objects are in the state whose digest is in the
-// status, they are what they were when they were verified.
+// recall restores what an earlier process knew, without a request: when the newest revision is deployed and the objects
+// are in the state whose digest is in the status, they are what they were when they were verified. With the inputs of
+// today, the release is in sync.
 func (p *pass) recall(ctx context.Context, want *wanted, stored dependents.Release) error {
 	known := p.status.DeployedRelease
 	if known == nil || known.InventoryDigest == "" || int64(stored.Latest.Version) != known.Revision ||
-		stored.Latest.Status != helmrelease.StatusDeployed.String() || stored.Latest.Digest != want.digest {
+		stored.Latest.Status != helmrelease.StatusDeployed.String() {
 		return nil
 	}
-	if err := p.render(want, stored.Latest.Version); err != nil {
+	refs, err := p.recorded(want, stored.Latest)
+	if err != nil || refs == nil {
 		return nil //nolint:nilerr // the long way tells what is wrong
-	}
-	refs, err := p.refsOf(want.rendered.Manifest)
-	if err != nil {
-		return err
 	}
 	if err := p.dependents.Ensure(ctx, refs); err != nil {
 		return err
 	}
 	fingerprints := map[inventory.Ref]string{}
 	for _, ref := range refs {
-		if m, found := p.dependents.Get(ctx, ref); found {
+		m, found, err := p.dependents.Get(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if found {
 			fingerprints[ref] = inventory.Fingerprint(m)
 		}
 	}
-	if inventory.Digest(refs, fingerprints) == known.InventoryDigest {
-		p.memo.digest, p.memo.releaseMark = want.digest, stored.Mark
-		p.memo.inventory, p.memo.verified, p.memo.deployed = refs, fingerprints, known
+	if inventory.Digest(refs, fingerprints) != known.InventoryDigest {
+		return nil
+	}
+	p.memo.inventory, p.memo.verified = refs, fingerprints
+	if stored.Latest.Digest == want.digest {
+		p.memo.digest, p.memo.releaseMark, p.memo.deployed = want.digest, stored.Mark, known
 	}
 	return nil
+}
+
+// recorded lists the objects of the newest revision as its record has them. An older operator left no such list, but what
+// was rendered from the inputs of today can be rendered again.
+func (p *pass) recorded(want *wanted, latest dependents.Revision) ([]inventory.Ref, error) {
+	if latest.Inventory != "" {
+		return inventory.Decode(latest.Inventory)
+	}
+	if latest.Digest != want.digest {
+		return nil, nil
+	}
+	if err := p.render(want, latest.Version); err != nil {
+		return nil, err
+	}
+	return p.refsOf(want.rendered.Manifest)
 }
 
 // refsOf lists the objects of a manifest.
@@ -170,9 +196,11 @@ func (p *pass) refsOf(manifest string) ([]inventory.Ref, error) {
 	return refs, nil
 }
 
-func (p *pass) suspects(ctx context.Context) map[inventory.Ref]inventory.Finding {
+func (p *pass) suspects(ctx context.Context) (map[inventory.Ref]inventory.Finding, error) {
 	return inventory.Compare(p.memo.inventory, p.memo.verified,
-		func(ref inventory.Ref) (*metav1.PartialObjectMetadata, bool) { return p.dependents.Get(ctx, ref) })
+		func(ref inventory.Ref) (*metav1.PartialObjectMetadata, bool, error) {
+			return p.dependents.Get(ctx, ref)
+		})
 }
 
 // step looks at the release, decides and acts once. It returns true when another look is due.
@@ -224,7 +252,7 @@ func (p *pass) step(ctx context.Context, actions *action.Client, want *wanted) (
 
 // observe reads the release history and makes sure that at most one revision counts as deployed.
 func (p *pass) observe(ctx context.Context, actions *action.Client) (*seen, error) {
-	history, records, err := release.Read(actions.Storage(), p.cr.GetName())
+	history, records, err := actions.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -256,12 +284,16 @@ func (p *pass) observe(ctx context.Context, actions *action.Client) (*seen, erro
 }
 
 func (p *pass) input(ctx context.Context, want *wanted, have *seen) (state.Input, error) {
-	in := state.Input{Chart: p.chart.Name(), Digest: want.digest, History: have.history, Now: p.clock.Now()}
+	in := state.Input{Chart: p.chart.Name(), Owner: release.OwnerOf(p.watch.GroupKind()), Digest: want.digest, History: have.history, Now: p.clock.Now()}
 	in.Attempts, in.LastAttempt = p.memo.failure.of(want.digest)
 	if have.deployed == nil {
 		return in, nil
 	}
-	in.Suspects = len(p.suspects(ctx))
+	suspects, err := p.suspects(ctx)
+	if err != nil {
+		return in, err
+	}
+	in.Suspects = len(suspects)
 	if have.deployed.Labels[release.DigestLabel] != want.digest {
 		if err := p.render(want, have.deployed.Version); err != nil {
 			return in, err
@@ -276,16 +308,14 @@ func (p *pass) render(want *wanted, revision int) error {
 	if want.rendered.Manifest != "" {
 		return nil
 	}
-	chrt, err := p.chart.Copy()
-	if err != nil {
-		return err
-	}
-	opts := chartutil.ReleaseOptions{Name: p.cr.GetName(), Namespace: p.cr.GetNamespace(), Revision: 1, IsInstall: true}
+	opts := chartutil.ReleaseOptions{Name: release.NameFor(p.cr.GetName()), Namespace: p.cr.GetNamespace(), Revision: 1, IsInstall: true}
 	if revision > 1 {
 		opts.Revision, opts.IsInstall, opts.IsUpgrade = revision, false, true
 	}
-	req := render.Request{Chart: chrt, Values: copyValues(want.values), Release: opts, Capabilities: want.capabilities}
-	if p.watch.DryRunOption == "server" {
+	req := render.Request{
+		Chart: p.chart.Copy(), Values: copyValues(want.values), Release: opts, Capabilities: want.capabilities, Valid: p.chart.Valid,
+	}
+	if p.watch.DryRunOption == watches.DryRunServer {
 		req.Lookup = p.config
 	}
 	start := p.clock.Now()
@@ -329,11 +359,41 @@ func (p *pass) want(ctx context.Context) (*wanted, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.lacking, err = p.missingKinds(caps); err != nil {
+		return nil, err
+	}
 	digest, err := release.Inputs{ChartDigest: p.chart.Digest(), Values: vals, Capabilities: caps}.Digest()
 	if err != nil {
 		return nil, err
 	}
 	return &wanted{values: vals, capabilities: caps, digest: digest}, nil
+}
+
+// missingKinds tells which kinds the chart leaves out, because the API server does not serve them.
+func (p *pass) missingKinds(caps *chartutil.Capabilities) (string, error) {
+	needer, ok := p.mapper.(mapper.Needer)
+	if !ok {
+		return "", nil
+	}
+	needs, err := needer.Needs(p.cr)
+	if err != nil {
+		return "", err
+	}
+	var missing []string
+	for _, n := range needs {
+		served := slices.ContainsFunc(n.Versions, func(v string) bool {
+			return caps.APIVersions.Has(n.Group + "/" + v + "/" + n.Kind)
+		})
+		if !served {
+			missing = append(missing, fmt.Sprintf("%s (CustomResourceDefinition %s, version %s)",
+				n.Kind, n.Definition, strings.Join(n.Versions, " or ")))
+		}
+	}
+	if len(missing) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("the API server does not serve %s; the rest is deployed, and this is added as soon as it does",
+		strings.Join(missing, ", ")), nil
 }
 
 // held reports that the resource can't be rendered now; what is deployed stays. Errors of the
@@ -355,15 +415,21 @@ func (p *pass) held(err error) error {
 
 // keep repairs what is deployed while nothing new can be deployed.
 func (p *pass) keep(ctx context.Context) error {
-	if p.memo.inventory != nil && len(p.suspects(ctx)) == 0 {
-		return nil
+	if p.memo.inventory != nil {
+		if suspects, err := p.suspects(ctx); err != nil || len(suspects) == 0 {
+			return err
+		}
 	}
 	actions, err := p.helm(ctx)
 	if err != nil {
 		return err
 	}
 	have, err := p.observe(ctx, actions)
-	if err != nil || have.deployed == nil || len(p.suspects(ctx)) == 0 {
+	if err != nil || have.deployed == nil {
+		return err
+	}
+	suspects, err := p.suspects(ctx)
+	if err != nil || len(suspects) == 0 {
 		return err
 	}
 	_, err = p.repair(ctx, actions, have)

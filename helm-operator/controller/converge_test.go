@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -299,7 +300,7 @@ func TestWhatARollbackCouldNotUndoIsSetRightByTheNextUpgrade(t *testing.T) {
 
 func TestAnInstallThatFailsHalfwayLeavesNothingWhenTheSpecChanges(t *testing.T) {
 	o := newOperator(t)
-	o.server.Reject(configMapKind, "prod", "b", apierrors.NewInvalid(schema.GroupKind{Kind: "ConfigMap"}, "b", nil))
+	o.server.Reject(configMapKind, "prod", "b", apierrors.NewInternalError(errors.New("no answer")))
 	o.want("a=1", "b=1")
 	assert.Positive(t, o.settles())
 	assert.Equal(t, "a=1", o.data())

@@ -31,8 +31,10 @@ type memo struct {
 	// verified.
 	inventory []inventory.Ref
 	verified  map[inventory.Ref]string
-	failure   failure
-	warned    map[string]bool
+	// lost tells, once an uninstall has begun, whether the record of what is deployed was gone by then.
+	lost    *bool
+	failure failure
+	warned  map[string]bool
 	// status as it was written last, nil before the first look.
 	status *status.Status
 	// statusWritten is when.
@@ -80,6 +82,14 @@ func (m *memos) get(name types.NamespacedName, uid types.UID) *memo {
 	fresh := &memo{uid: uid, verified: map[inventory.Ref]string{}, warned: map[string]bool{}}
 	m.all[name] = fresh
 	return fresh
+}
+
+// has tells whether the resource was reconciled by this process.
+func (m *memos) has(name types.NamespacedName, uid types.UID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found, ok := m.all[name]
+	return ok && found.uid == uid
 }
 
 func (m *memos) forget(name types.NamespacedName) {

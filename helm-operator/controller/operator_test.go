@@ -59,6 +59,8 @@ type operator struct {
 	server  *fakeapi.Server
 	caches  *serverCache
 	factory *action.Factory
+	// orphaned is what is found when the release is lost.
+	orphaned []inventory.Ref
 }
 
 func newOperator(t *testing.T) *operator {
@@ -77,6 +79,7 @@ func newOperator(t *testing.T) *operator {
 	require.NoError(t, err)
 	o.caches = &serverCache{server: o.server}
 	o.dependents = dependents.NewWatcher(o.caches, watching{}, demo, true)
+	o.Reconciler.orphans = func(context.Context, types.UID) ([]inventory.Ref, error) { return o.orphaned, nil }
 	o.useChart("demo")
 	return o
 }
@@ -114,13 +117,23 @@ type serverCache struct {
 	cache.Cache
 	server *fakeapi.Server
 	onList func()
+	// onInformer is told of each kind that is to be watched.
+	onInformer func(kind string) error
+	// fail is what a look-up of an object ends with.
+	fail error
 }
 
-func (*serverCache) GetInformer(context.Context, client.Object, ...cache.InformerGetOption) (cache.Informer, error) {
+func (c *serverCache) GetInformer(_ context.Context, obj client.Object, _ ...cache.InformerGetOption) (cache.Informer, error) {
+	if c.onInformer != nil {
+		return nil, c.onInformer(obj.GetObjectKind().GroupVersionKind().Kind)
+	}
 	return nil, nil
 }
 
 func (c *serverCache) Get(_ context.Context, name types.NamespacedName, obj client.Object, _ ...client.GetOption) error {
+	if c.fail != nil {
+		return c.fail
+	}
 	u := c.server.Get(obj.GetObjectKind().GroupVersionKind(), name.Namespace, name.Name)
 	if u == nil || u.GetLabels()[inventory.OwnerUIDLabel] == "" {
 		return apierrors.NewNotFound(schema.GroupResource{}, name.Name)

@@ -48,6 +48,40 @@ func TestAResourceOutsideTheSelectorIsNotTouched(t *testing.T) {
 	assert.Empty(t, w.events)
 }
 
+func TestAResourceThatLeavesTheSelectorIsLetGo(t *testing.T) {
+	w := newWorld(t, resource(func(u *unstructured.Unstructured) {
+		u.SetFinalizers([]string{"example.test/x", Finalizer, LegacyFinalizer})
+	}))
+	w.memos.get(gw, "uid-gw").digest = "seen"
+	w.watch.Selector = labels.SelectorFromSet(labels.Set{"tier": "gold"})
+	_, err := w.reconcile()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"example.test/x"}, w.get().GetFinalizers())
+	assert.Empty(t, w.events)
+	assert.False(t, w.memos.has(gw, "uid-gw"), "who comes back begins anew")
+
+	other := w.get()
+	other.SetFinalizers([]string{Finalizer}) // its new operator has come to it
+	require.NoError(t, w.kube.Update(context.Background(), other))
+	_, err = w.reconcile()
+	require.NoError(t, err)
+	assert.Equal(t, []string{Finalizer}, w.get().GetFinalizers())
+}
+
+func TestAResourceThatLeavesTheSelectorDuringAWriteIsLookedAtAgain(t *testing.T) {
+	w := newWorld(t, resource(func(u *unstructured.Unstructured) { u.SetFinalizers([]string{Finalizer}) }))
+	w.memos.get(gw, "uid-gw").digest = "seen"
+	w.watch.Selector = labels.SelectorFromSet(labels.Set{"tier": "gold"})
+	stale := w.get()
+	newer := w.get()
+	newer.SetLabels(map[string]string{"a": "b"})
+	require.NoError(t, w.kube.Update(context.Background(), newer))
+	result, err := w.letGo(context.Background(), stale)
+	require.NoError(t, err)
+	assert.Positive(t, result.RequeueAfter)
+	assert.True(t, w.memos.has(gw, "uid-gw"))
+}
+
 func TestAResourceThatIsBeingDeletedWithoutOurFinalizerIsLeftAlone(t *testing.T) {
 	w := newWorld(t, resource(func(u *unstructured.Unstructured) { u.SetFinalizers([]string{"example.test/other"}) }))
 	require.NoError(t, w.kube.Delete(context.Background(), w.get()))

@@ -17,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -32,6 +33,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/control"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/drift"
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 	"github.com/datapower-operator/datapower-operator/helm-operator/metrics"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
@@ -70,10 +72,14 @@ type Reconciler struct {
 	actions    *action.Factory
 	dependents *dependents.Watcher
 	references *references.Tracker
-	recorder   events.EventRecorder
-	clock      clock.PassiveClock
-	metrics    metrics.Kind
-	memos      memos
+	// orphans finds what carries a resource's mark and no owner reference (see orphans.Find).
+	orphans  func(context.Context, types.UID) ([]inventory.Ref, error)
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+	metrics  metrics.Kind
+	memos    memos
+	// write writes a status, see status.Write.
+	write func(ctx context.Context, c client.Client, cr *unstructured.Unstructured, before, after status.Status) error
 }
 
 // pass is one run of Reconcile over one custom resource.
@@ -86,6 +92,8 @@ type pass struct {
 	control control.Control
 	// raised are the warnings that hold in this reconcile.
 	raised map[string]bool
+	// lacking says which kinds the API server does not serve that the release should have objects of, "" for none.
+	lacking string
 	// requeue asks for another reconcile after this time; 0 asks for none.
 	requeue time.Duration
 }
@@ -102,7 +110,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 		return reconcile.Result{}, fmt.Errorf("read resource: %w", err)
 	}
 	if !r.watch.Selector.Matches(labelsOf(cr)) {
-		return reconcile.Result{}, nil
+		// One that this process never reconciled may be another operator's. One that is being deleted is finished.
+		known := r.memos.has(req.NamespacedName, cr.GetUID())
+		switch {
+		case !known:
+			return reconcile.Result{}, nil
+		case cr.GetDeletionTimestamp().IsZero():
+			return r.letGo(ctx, cr)
+		}
 	}
 	p, err := r.newPass(ctx, cr)
 	if err != nil {
@@ -117,6 +132,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 	}
 	p.set(status.Initialized, metav1.ConditionTrue, "Accepted", "")
 	return p.result(p.steer(ctx))
+}
+
+// letGo takes the finalizer off a resource that has left the selector and leaves everything else to whoever selects it
+// now.
+func (r *Reconciler) letGo(ctx context.Context, cr *unstructured.Unstructured) (reconcile.Result, error) {
+	key := client.ObjectKeyFromObject(cr)
+	patch := client.MergeFromWithOptions(cr.DeepCopy(), client.MergeFromWithOptimisticLock{})
+	ours := controllerutil.RemoveFinalizer(cr, Finalizer)
+	if legacy := controllerutil.RemoveFinalizer(cr, LegacyFinalizer); ours || legacy {
+		err := client.IgnoreNotFound(r.client.Patch(ctx, cr, patch))
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: conflictRetry}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, fmt.Errorf("remove finalizer: %w", err)
+		}
+		log.FromContext(ctx).Info("let go of a resource that left the selector")
+	}
+	r.memos.forget(key)
+	return reconcile.Result{}, r.references.Register(ctx, key, nil)
 }
 
 // steer follows the user's annotations, and converges unless they say otherwise.
@@ -172,7 +207,7 @@ func (p *pass) hibernate(ctx context.Context) error {
 	if !done {
 		p.requeue = time.Second
 	}
-	p.memo.digest, p.memo.inventory, p.memo.deployed = "", nil, nil
+	p.memo.digest, p.memo.inventory, p.memo.deployed, p.memo.lost = "", nil, nil, nil
 	p.status.DeployedRelease = nil
 	p.status.ObservedGeneration = p.cr.GetGeneration()
 	p.set(status.Deployed, metav1.ConditionFalse, "Hibernated", "the objects are deleted until annotation "+datapower.HibernateAnnotation+" is removed")
@@ -204,7 +239,7 @@ func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured)
 func (p *pass) writeStatus(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
 	defer cancel()
-	if err := status.Write(ctx, p.client, p.cr, *p.memo.status, p.status); err != nil {
+	if err := p.write(ctx, p.client, p.cr, *p.memo.status, p.status); err != nil {
 		return err
 	}
 	if !reflect.DeepEqual(*p.memo.status, p.status) {
@@ -257,6 +292,9 @@ func (p *pass) finalize(ctx context.Context) error {
 		return err
 	}
 	done, err := p.uninstall(ctx, actions, p.control.UninstallWait)
+	if err == nil && done && *p.memo.lost {
+		err = p.deleteOrphans(ctx, actions)
+	}
 	if err != nil {
 		p.set(status.ReleaseFailed, metav1.ConditionTrue, "UninstallError", err.Error())
 		p.event(corev1.EventTypeWarning, "UninstallFailed", "Uninstall", err.Error())
@@ -284,7 +322,9 @@ func (p *pass) helm(ctx context.Context) (*action.Client, error) {
 		p.warnOnce("InvalidAnnotation", fmt.Sprintf("annotation %s: %v", IgnoreDriftAnnotation, err))
 	}
 	rules := append(slices.Clone(p.watch.IgnoreDrift), own...)
-	return p.actions.For(ctx, p.cr, action.Options{Intruders: p.watch.DriftManagers, Ignored: rules})
+	return p.actions.For(ctx, p.cr, action.Options{
+		Intruders: p.watch.DriftManagers, Ignored: rules, Lookup: p.watch.DryRunOption == watches.DryRunServer,
+	})
 }
 
 func (p *pass) set(conditionType string, s metav1.ConditionStatus, reason, message string) {

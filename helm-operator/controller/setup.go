@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,8 +25,10 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/action"
 	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
 	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
+	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/mapper"
 	"github.com/datapower-operator/datapower-operator/helm-operator/metrics"
+	"github.com/datapower-operator/datapower-operator/helm-operator/orphans"
 	"github.com/datapower-operator/datapower-operator/helm-operator/references"
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
 	"github.com/datapower-operator/datapower-operator/helm-operator/values"
@@ -65,12 +68,18 @@ func Add(mgr manager.Manager, o Options) error {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	name := strings.ToLower(o.Watch.Kind)
+	name := controllerName(o.Watch)
 	r := &Reconciler{
 		client: mgr.GetClient(), resources: mgr.GetCache(), config: mgr.GetConfig(),
 		watch: o.Watch, chart: o.Chart, overrides: overrides, mapper: o.Mapper, actions: o.Actions,
 		recorder: mgr.GetEventRecorder("datapower-helm-operator"), clock: o.Clock,
-		metrics: metrics.Kind(o.Watch.Kind),
+		metrics: metrics.Kind(o.Watch.Kind), write: status.Write,
+	}
+	if o.Watch.MergeStatus {
+		r.write = new(status.Merger).Write
+	}
+	r.orphans = func(ctx context.Context, owner types.UID) ([]inventory.Ref, error) {
+		return orphans.Find(ctx, mgr.GetConfig(), owner)
 	}
 	workers := o.Watch.MaxConcurrentReconciles
 	if workers == 0 {
@@ -85,7 +94,21 @@ func Add(mgr manager.Manager, o Options) error {
 	if err := watchResources(mgr, ctrl, o.Watch); err != nil {
 		return err
 	}
+	if n, ok := o.Mapper.(mapper.Notifier); ok {
+		if err := ctrl.Watch(source.Channel(n.Changed(), &handler.EnqueueRequestForObject{})); err != nil {
+			return fmt.Errorf("watch what values of %s depend on: %w", o.Watch.Kind, err)
+		}
+	}
 	return watchRefresh(mgr, ctrl, o)
+}
+
+// controllerName tells groups apart that have a kind of one name, and kinds that differ in case only.
+func controllerName(w watches.Watch) string {
+	name := strings.ToLower(w.GroupKind().String())
+	if w.Kind == strings.ToLower(w.Kind) {
+		name = "lowercase-" + name
+	}
+	return name
 }
 
 // watchRefresh reconciles all resources on demand, when what every release depends on has changed.
@@ -129,9 +152,11 @@ func ourShareChanged(e ctrlevent.UpdateEvent) bool {
 func watchResources(mgr manager.Manager, ctrl controller.Controller, w watches.Watch) error {
 	cr := &unstructured.Unstructured{}
 	cr.SetGroupVersionKind(w.GroupVersionKind)
-	selected := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return w.Selector.Matches(labels.Set(o.GetLabels()))
-	})
+	matches := func(o client.Object) bool { return w.Selector.Matches(labels.Set(o.GetLabels())) }
+	selected := predicate.NewPredicateFuncs(matches)
+	selected.UpdateFunc = func(e ctrlevent.UpdateEvent) bool { // one that leaves the selector is let go
+		return matches(e.ObjectOld) || matches(e.ObjectNew)
+	}
 	relevant := predicate.Or[client.Object](
 		predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{},
 		predicate.Funcs{UpdateFunc: ourShareChanged})

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/operator-framework/operator-lib/handler"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,11 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	ctrlhandler "sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/kinds"
@@ -84,13 +81,32 @@ func (w *Watcher) watch(obj *metav1.PartialObjectMetadata) error {
 	if !w.events {
 		return nil
 	}
-	handle := ctrlhandler.EnqueueRequestsFromMapFunc(w.requests)
-	return w.controller.Watch(source.Kind[client.Object](w.cache, obj, handle, changed()))
+	return w.controller.Watch(kinds.Source(w.cache, obj, w.requests))
 }
 
-// requests finds the custom resource that an object belongs to: by its controlling owner
+// requests asks to reconcile the custom resource of an object that may have drifted: one that was deleted, or in which
+// something changed that a chart can render. What a reconcile created itself is verified already.
+func (w *Watcher) requests(before, after *metav1.PartialObjectMetadata) []reconcile.Request {
+	switch {
+	case before == nil:
+		return nil
+	case after == nil:
+		return w.owners(before)
+	case inventory.Fingerprint(before) == inventory.Fingerprint(after):
+		return nil
+	}
+	out := w.owners(before)
+	for _, request := range w.owners(after) {
+		if !slices.Contains(out, request) {
+			out = append(out, request)
+		}
+	}
+	return out
+}
+
+// owners finds the custom resource that an object belongs to: by its controlling owner
 // reference, else by the operator-sdk's owner annotations.
-func (w *Watcher) requests(_ context.Context, obj client.Object) []reconcile.Request {
+func (w *Watcher) owners(obj *metav1.PartialObjectMetadata) []reconcile.Request {
 	if c := metav1.GetControllerOf(obj); c != nil {
 		gv, err := schema.ParseGroupVersion(c.APIVersion)
 		if err != nil || gv.Group != w.owner.Group || c.Kind != w.owner.Kind {
@@ -108,35 +124,28 @@ func (w *Watcher) requests(_ context.Context, obj client.Object) []reconcile.Req
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}}
 }
 
-// changed passes what may be drift: deletions and changes of what a chart can render. What a
-// reconcile created itself is verified already.
-func changed() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, okBefore := e.ObjectOld.(*metav1.PartialObjectMetadata)
-			after, okAfter := e.ObjectNew.(*metav1.PartialObjectMetadata)
-			return !okBefore || !okAfter || inventory.Fingerprint(before) != inventory.Fingerprint(after)
-		},
-	}
-}
-
 // Get returns the cached metadata of a dependent; false when it is not there (or has lost its
-// owner mark, which is drift as well).
-func (w *Watcher) Get(ctx context.Context, ref inventory.Ref) (*metav1.PartialObjectMetadata, bool) {
+// owner mark, which is drift as well). Any other failure of the cache is an error: it says nothing of the object.
+func (w *Watcher) Get(ctx context.Context, ref inventory.Ref) (*metav1.PartialObjectMetadata, bool, error) {
 	obj := &metav1.PartialObjectMetadata{}
 	obj.SetGroupVersionKind(ref.GroupVersionKind)
-	if err := w.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, obj); err != nil {
-		return nil, false
+	err := w.cache.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, obj)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("look up %s: %w", ref, err)
 	}
-	return obj, true
+	return obj, true, nil
 }
 
-// Revision is what the labels of a release Secret tell.
+// Revision is what the labels and annotations of a release Secret tell.
 type Revision struct {
 	Version int
 	Status  string
 	Digest  string
+	// Inventory lists the objects (see inventory.Encode), "" when that is not known.
+	Inventory string
 }
 
 // Release is what the cache shows of a stored release.
@@ -165,7 +174,10 @@ func (w *Watcher) Release(ctx context.Context, namespace string, owner types.UID
 		marks = append(marks, s.Name+"@"+s.ResourceVersion)
 		version, err := strconv.Atoi(s.Labels["version"])
 		if err == nil && version > out.Latest.Version {
-			out.Latest = Revision{Version: version, Status: s.Labels["status"], Digest: s.Labels[release.DigestLabel]}
+			out.Latest = Revision{
+				Version: version, Status: s.Labels["status"], Digest: s.Labels[release.DigestLabel],
+				Inventory: s.Annotations[inventory.Annotation],
+			}
 		}
 	}
 	slices.Sort(marks)

@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -162,7 +161,7 @@ func TestAnEventReconcilesTheResourceThatTheObjectBelongsTo(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWatcher(true)
-			assert.Equal(t, test.want, w.requests(context.Background(), test.object))
+			assert.Equal(t, test.want, w.owners(test.object))
 		})
 	}
 }
@@ -177,28 +176,35 @@ func TestMarksThatTheWriterSetsAreUnderstood(t *testing.T) {
 			m.OwnerReferences, m.Annotations, m.Labels = u.GetOwnerReferences(), u.GetAnnotations(), u.GetLabels()
 			w, _ := newWatcher(true)
 			assert.Equal(t, []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "prod", Name: "gw"}}},
-				w.requests(context.Background(), m))
+				w.owners(m))
 		})
 	}
 }
 
 func TestOnlyEventsThatMayBeDriftPass(t *testing.T) {
-	before := metadata(service, "prod", "x", func(m *metav1.PartialObjectMetadata) { m.Generation = 1 })
-	change := func(c func(*metav1.PartialObjectMetadata)) event.UpdateEvent {
+	w, _ := newWatcher(true)
+	of := func(names ...string) (out []reconcile.Request) {
+		for _, name := range names {
+			out = append(out, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "prod", Name: name}})
+		}
+		return out
+	}
+	before := metadata(service, "prod", "x", ownedBy("example.test/v1", "Demo", "gw"), func(m *metav1.PartialObjectMetadata) { m.Generation = 1 })
+	update := func(change func(*metav1.PartialObjectMetadata)) []reconcile.Request {
 		after := before.DeepCopy()
 		after.ResourceVersion = "2"
-		c(after)
-		return event.UpdateEvent{ObjectOld: before, ObjectNew: after}
+		change(after)
+		return w.requests(before, after)
 	}
-	p := changed()
-	assert.False(t, p.Create(event.CreateEvent{Object: before}), "what was created by a reconcile is verified")
-	assert.True(t, p.Delete(event.DeleteEvent{Object: before}))
-	assert.False(t, p.Update(change(func(*metav1.PartialObjectMetadata) {})), "the status")
-	assert.True(t, p.Update(change(func(m *metav1.PartialObjectMetadata) { m.Generation = 2 })))
-	assert.True(t, p.Update(change(func(m *metav1.PartialObjectMetadata) { m.Labels = map[string]string{"a": "b"} })))
-	assert.True(t, p.Update(change(func(m *metav1.PartialObjectMetadata) { m.UID = "recreated" })))
-	assert.True(t, p.Update(change(func(m *metav1.PartialObjectMetadata) { m.DeletionTimestamp = ptr.To(metav1.NewTime(time.Unix(1, 0))) })))
-	assert.True(t, p.Update(event.UpdateEvent{ObjectOld: unstructuredOf("prod"), ObjectNew: unstructuredOf("prod")}), "in doubt, look")
+	assert.Empty(t, w.requests(nil, before), "what was created by a reconcile is verified")
+	assert.Equal(t, of("gw"), w.requests(before, nil))
+	assert.Empty(t, update(func(*metav1.PartialObjectMetadata) {}), "the status")
+	assert.Equal(t, of("gw"), update(func(m *metav1.PartialObjectMetadata) { m.Generation = 2 }))
+	assert.Equal(t, of("gw"), update(func(m *metav1.PartialObjectMetadata) { m.Labels = map[string]string{"a": "b"} }))
+	assert.Equal(t, of("gw"), update(func(m *metav1.PartialObjectMetadata) { m.UID = "recreated" }))
+	assert.Equal(t, of("gw"), update(func(m *metav1.PartialObjectMetadata) { m.DeletionTimestamp = ptr.To(metav1.NewTime(time.Unix(1, 0))) }))
+	assert.Equal(t, of("gw"), update(func(m *metav1.PartialObjectMetadata) { m.OwnerReferences = nil }), "its owner's mark was removed")
+	assert.Equal(t, of("gw", "other"), update(func(m *metav1.PartialObjectMetadata) { m.OwnerReferences[0].Name = "other" }))
 }
 
 func TestEachKindIsWatchedOnce(t *testing.T) {
@@ -227,11 +233,21 @@ func TestAKindThatCannotBeWatchedIsNamed(t *testing.T) {
 
 func TestADependentIsLookedUpInTheCache(t *testing.T) {
 	w, _ := newWatcher(true, metadata(configMap, "prod", "x", func(m *metav1.PartialObjectMetadata) { m.UID = "uid-x" }))
-	m, ok := w.Get(context.Background(), refsOf(configMap)[0])
-	require.True(t, ok)
+	m, found, err := w.Get(context.Background(), refsOf(configMap)[0])
+	require.NoError(t, err)
+	require.True(t, found)
 	assert.EqualValues(t, "uid-x", m.UID)
-	_, ok = w.Get(context.Background(), refsOf(service)[0])
-	assert.False(t, ok)
+	_, found, err = w.Get(context.Background(), refsOf(service)[0])
+	require.NoError(t, err)
+	assert.False(t, found)
+}
+
+func TestACacheThatFailsDoesNotMakeADependentMissing(t *testing.T) {
+	w, world := newWatcher(true, metadata(configMap, "prod", "x"))
+	world.fail = errors.New("the cache is not started")
+	_, _, err := w.Get(context.Background(), refsOf(configMap)[0])
+	require.ErrorIs(t, err, world.fail)
+	assert.ErrorContains(t, err, "look up ConfigMap x")
 }
 
 // revision is the Secret of a release revision.
@@ -278,8 +294,8 @@ func TestTheNewestRevisionIsReadFromTheLabels(t *testing.T) {
 		want    Revision
 	}{
 		"no release":                  {nil, Revision{}},
-		"one revision":                {[]*metav1.PartialObjectMetadata{labelled("1", "deployed", "abc")}, Revision{1, "deployed", "abc"}},
-		"the newest, not the last":    {[]*metav1.PartialObjectMetadata{labelled("10", "failed", "b"), labelled("9", "deployed", "a")}, Revision{10, "failed", "b"}},
+		"one revision":                {[]*metav1.PartialObjectMetadata{labelled("1", "deployed", "abc")}, Revision{Version: 1, Status: "deployed", Digest: "abc"}},
+		"the newest, not the last":    {[]*metav1.PartialObjectMetadata{labelled("10", "failed", "b"), labelled("9", "deployed", "a")}, Revision{Version: 10, Status: "failed", Digest: "b"}},
 		"a version that is no number": {[]*metav1.PartialObjectMetadata{labelled("x", "deployed", "a")}, Revision{}},
 	}
 	for name, test := range tests {

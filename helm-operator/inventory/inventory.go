@@ -3,9 +3,11 @@
 package inventory
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/yaml"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
 )
 
 // OwnerUIDLabel is set on every rendered object and release Secret to the UID of the custom
@@ -33,22 +37,29 @@ func (r Ref) String() string {
 	return r.Kind + " " + r.Name
 }
 
-// Parse reads a manifest into its objects, in order.
+// Parse reads a manifest into its objects, in order. Whole numbers are int64, as the API machinery wants them.
 func Parse(manifest string) ([]*unstructured.Unstructured, error) {
-	dec := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4096)
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
 	var out []*unstructured.Unstructured
 	for {
-		u := &unstructured.Unstructured{}
-		if err := dec.Decode(&u.Object); err != nil {
-			if err == io.EOF {
-				return out, nil
-			}
+		text, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
 			return nil, fmt.Errorf("parse manifest: %w", err)
 		}
-		if len(u.Object) == 0 {
-			continue
+		u := &unstructured.Unstructured{}
+		data, err := yaml.YAMLToJSON(text)
+		if err == nil {
+			err = utiljson.Unmarshal(data, &u.Object)
 		}
-		out = append(out, u)
+		if err != nil {
+			return nil, fmt.Errorf("parse manifest: %w", err)
+		}
+		if len(u.Object) > 0 {
+			out = append(out, u)
+		}
 	}
 }
 
@@ -151,17 +162,20 @@ const (
 	Missing
 )
 
-// Compare tells for each ref whether its live metadata is what was verified last.
-func Compare(refs []Ref, verified map[Ref]string, live func(Ref) (*metav1.PartialObjectMetadata, bool)) map[Ref]Finding {
+// Compare tells for each ref whether its live metadata is what was verified last. An error of live is returned: what can't
+// be looked up is not missing.
+func Compare(refs []Ref, verified map[Ref]string, live func(Ref) (*metav1.PartialObjectMetadata, bool, error)) (map[Ref]Finding, error) {
 	out := map[Ref]Finding{}
 	for _, ref := range refs {
-		m, ok := live(ref)
+		m, found, err := live(ref)
 		switch {
-		case !ok:
+		case err != nil:
+			return nil, err
+		case !found:
 			out[ref] = Missing
 		case verified[ref] == "" || verified[ref] != Fingerprint(m):
 			out[ref] = Suspect
 		}
 	}
-	return out
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -173,18 +174,29 @@ func TestAnInventoryIsComparedObjectByObject(t *testing.T) {
 		same: inventory.Fingerprint(metadata()), edited: inventory.Fingerprint(metadata()), gone: inventory.Fingerprint(metadata()),
 		ref("ConfigMap", "of no interest"): "x",
 	}
-	got := inventory.Compare([]inventory.Ref{same, edited, unverified, missing, gone}, verified,
-		func(r inventory.Ref) (*metav1.PartialObjectMetadata, bool) {
+	got, err := inventory.Compare([]inventory.Ref{same, edited, unverified, missing, gone}, verified,
+		func(r inventory.Ref) (*metav1.PartialObjectMetadata, bool, error) {
 			m, ok := live[r]
-			return m, ok
+			return m, ok, nil
 		})
+	require.NoError(t, err)
 	assert.Equal(t, map[inventory.Ref]inventory.Finding{
 		edited: inventory.Suspect, unverified: inventory.Suspect, missing: inventory.Missing, gone: inventory.Missing,
 	}, got)
 }
 
 func TestAnEmptyInventoryHasNoFindings(t *testing.T) {
-	assert.Empty(t, inventory.Compare(nil, nil, nil))
+	got, err := inventory.Compare(nil, nil, nil)
+	require.NoError(t, err)
+	assert.Empty(t, got)
+}
+
+func TestAnObjectThatCannotBeLookedUpIsNotMissing(t *testing.T) {
+	cause := errors.New("the cache is not started")
+	got, err := inventory.Compare([]inventory.Ref{ref("ConfigMap", "a")}, nil,
+		func(inventory.Ref) (*metav1.PartialObjectMetadata, bool, error) { return nil, false, cause })
+	require.ErrorIs(t, err, cause)
+	assert.Empty(t, got)
 }
 
 func TestRefsOfDifferentGroupsOrNamespacesAreDifferent(t *testing.T) {

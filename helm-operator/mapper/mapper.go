@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 )
 
 // ValuesKey is the top-level chart value under which mapped values are passed to templates, as
@@ -26,6 +27,28 @@ type Mapper interface {
 	// Generated lists Secrets that must exist before the first render and are filled with random
 	// text once. It is pure.
 	Generated(cr *unstructured.Unstructured) ([]GeneratedSecret, error)
+}
+
+// Needer is a Mapper whose chart leaves out what the API server can't take: objects of kinds that it does not serve. The
+// rest of the release is deployed, the resource says what is missing, and the release is completed once it is there.
+type Needer interface {
+	// Needs lists the kinds that a custom resource needs objects of. It asks the API server nothing.
+	Needs(cr *unstructured.Unstructured) ([]Need, error)
+}
+
+// Need is a kind, in any of several versions.
+type Need struct {
+	schema.GroupKind
+	// Versions of which one suffices.
+	Versions []string
+	// Definition is the name of the CustomResourceDefinition.
+	Definition string
+}
+
+// Notifier is a Mapper whose values change with more than the custom resource and its references.
+type Notifier interface {
+	// Changed yields the custom resources of the mapper's kind for which Map may say something new, by namespace and name.
+	Changed() <-chan event.GenericEvent
 }
 
 // Reference names an object in the namespace of the custom resource.

@@ -22,10 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 	"github.com/datapower-operator/datapower-operator/helm-operator/kinds"
@@ -111,10 +108,16 @@ func (t *Tracker) record(cr types.NamespacedName, refs []mapper.Reference) {
 
 func (t *Tracker) watch(obj *metav1.PartialObjectMetadata) error {
 	gvk := obj.GroupVersionKind()
-	return t.controller.Watch(source.Kind[client.Object](t.cache, obj, handler.EnqueueRequestsFromMapFunc(
-		func(_ context.Context, o client.Object) []reconcile.Request {
-			return t.requests(key{gvk: gvk, namespace: o.GetNamespace(), name: o.GetName()})
-		}), predicate.ResourceVersionChangedPredicate{}))
+	return t.controller.Watch(kinds.Source(t.cache, obj, func(before, after *metav1.PartialObjectMetadata) []reconcile.Request {
+		o := after
+		switch {
+		case after == nil:
+			o = before
+		case before != nil && before.ResourceVersion == after.ResourceVersion: // a resync
+			return nil
+		}
+		return t.requests(key{gvk: gvk, namespace: o.Namespace, name: o.Name})
+	}))
 }
 
 func (t *Tracker) requests(k key) []reconcile.Request {

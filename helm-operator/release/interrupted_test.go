@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -59,24 +60,42 @@ func TestReinstateGivesAnInterruptedReleaseItsDeployedRevisionBack(t *testing.T)
 	}
 }
 
-func TestFinishedDeletionHooksAreThoseOfThisUninstall(t *testing.T) {
+func TestHooksThatEndedInAnInterruptedUninstallAreRetired(t *testing.T) {
 	begin := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	run := func(name string, at time.Time, phase helmrelease.HookPhase) *helmrelease.Hook {
-		return &helmrelease.Hook{Name: name, LastRun: helmrelease.HookExecution{StartedAt: helmtime.Time{Time: at}, Phase: phase}}
+	run := func(name string, at time.Time, phase helmrelease.HookPhase, events ...helmrelease.HookEvent) *helmrelease.Hook {
+		return &helmrelease.Hook{Name: name, Events: append(events, helmrelease.HookPreDelete),
+			LastRun: helmrelease.HookExecution{StartedAt: helmtime.Time{Time: at}, Phase: phase}}
 	}
-	rel := &helmrelease.Release{
-		Info: &helmrelease.Info{Status: helmrelease.StatusUninstalling, Deleted: helmtime.Time{Time: begin}},
-		Hooks: []*helmrelease.Hook{
-			run("after the install", begin.Add(-time.Hour), helmrelease.HookPhaseSucceeded),
-			run("done", begin.Add(time.Second), helmrelease.HookPhaseSucceeded),
-			run("running", begin.Add(2*time.Second), helmrelease.HookPhaseRunning),
-		},
+	for status, want := range map[helmrelease.Status][]string{
+		helmrelease.StatusUninstalling: {"after the install", "running", "before and after"},
+		helmrelease.StatusDeployed:     {"after the install", "done", "running", "before and after"},
+	} {
+		t.Run(string(status), func(t *testing.T) {
+			s := storage.Init(driver.NewMemory())
+			rel := &helmrelease.Release{
+				Name: "gw", Version: 1, Info: &helmrelease.Info{Status: status, Deleted: helmtime.Time{Time: begin}},
+				Hooks: []*helmrelease.Hook{
+					run("after the install", begin.Add(-time.Hour), helmrelease.HookPhaseSucceeded),
+					run("done", begin.Add(time.Second), helmrelease.HookPhaseSucceeded, helmrelease.HookTest),
+					run("running", begin.Add(2*time.Second), helmrelease.HookPhaseRunning),
+					run("before and after", begin.Add(time.Second), helmrelease.HookPhaseSucceeded, helmrelease.HookPostDelete),
+				},
+			}
+			require.NoError(t, s.Create(rel))
+			require.NoError(t, release.Retire(s, rel))
+			stored, err := s.Get("gw", 1)
+			require.NoError(t, err)
+			var left []string
+			for _, h := range stored.Hooks {
+				if slices.Contains(h.Events, helmrelease.HookPreDelete) {
+					left = append(left, h.Name)
+				}
+			}
+			assert.Equal(t, want, left)
+			assert.Contains(t, stored.Hooks[1].Events, helmrelease.HookTest, "other events stay")
+		})
 	}
-	done := release.FinishedDeletionHooks(rel)
-	require.Len(t, done, 1)
-	assert.Equal(t, "done", done[0].Name)
-	rel.Info.Status = helmrelease.StatusDeployed
-	assert.Empty(t, release.FinishedDeletionHooks(rel))
+	require.NoError(t, release.Retire(storage.Init(driver.NewMemory()), &helmrelease.Release{}), "nothing to write")
 }
 
 func TestLastFailureIsOfTheseInputsAndNoInterruption(t *testing.T) {

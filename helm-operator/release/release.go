@@ -16,18 +16,38 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // DigestLabel on a release (and so on its Secret) holds the digest of the inputs that the
 // release was rendered from.
 const DigestLabel = "helm.sdk.operatorframework.io/inputs-digest"
 
+// OwnerKindLabel on a release Secret holds the kind of the custom resource that the release belongs to (see OwnerOf).
+// Releases are named after their resource, and resources of two kinds may have one name.
+const OwnerKindLabel = "helm.sdk.operatorframework.io/owner-kind"
+
+// OwnerOf is the value of OwnerKindLabel for a kind: "Kind.group", shortened to what a label may hold.
+func OwnerOf(kind schema.GroupKind) string {
+	name := kind.String()
+	if len(name) <= maxLabel {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimRight(name[:maxLabel-17], "-.") + "-" + hex.EncodeToString(sum[:8])
+}
+
+// maxLabel is the greatest length of a label's value.
+const maxLabel = 63
+
 // Revision is what matters of one stored revision.
 type Revision struct {
-	Version     int
-	Status      helmrelease.Status
-	Digest      string
-	Chart       string
+	Version int
+	Status  helmrelease.Status
+	Digest  string
+	Chart   string
+	// Owner is the kind of the resource that the release belongs to (see OwnerOf), "" for releases of others.
+	Owner       string
 	Time        time.Time
 	Description string
 	// Interrupted says that the process died while it worked on this revision.
@@ -52,7 +72,7 @@ func Read(s *storage.Storage, name string) (History, []*helmrelease.Release, err
 }
 
 func revisionOf(r *helmrelease.Release) Revision {
-	rev := Revision{Version: r.Version, Digest: r.Labels[DigestLabel]}
+	rev := Revision{Version: r.Version, Digest: r.Labels[DigestLabel], Owner: r.Labels[OwnerKindLabel]}
 	if r.Info != nil {
 		rev.Status, rev.Time, rev.Description = r.Info.Status, r.Info.LastDeployed.Time, r.Info.Description
 		rev.Interrupted = strings.HasPrefix(r.Info.Description, interrupted)
@@ -61,6 +81,11 @@ func revisionOf(r *helmrelease.Release) Revision {
 		rev.Chart = r.Chart.Metadata.Name
 	}
 	return rev
+}
+
+// Of tells whether the revision is of a release of the given chart for resources of the given kind (see OwnerOf).
+func (r Revision) Of(chart, owner string) bool {
+	return (r.Chart == "" || r.Chart == chart) && (r.Owner == "" || r.Owner == owner)
 }
 
 // Deployed returns the newest revision in status deployed.
@@ -132,34 +157,71 @@ func (in Inputs) Digest() (string, error) {
 // interrupted begins the description of an unlocked revision.
 const interrupted = "interrupted"
 
-// FinishedHooks lists the hooks that ran to their end in an action that was interrupted and is to be repeated
-// with the same inputs.
-func FinishedHooks(rel *helmrelease.Release, digest string) []*helmrelease.Hook {
-	if !revisionOf(rel).Interrupted || rel.Labels[DigestLabel] != digest {
-		return nil
+// Verb is an action that runs hooks.
+type Verb struct {
+	// pending is the status of a revision while the action works on it.
+	pending helmrelease.Status
+	events  []helmrelease.HookEvent
+}
+
+// The verbs.
+var (
+	Installing = Verb{helmrelease.StatusPendingInstall, []helmrelease.HookEvent{helmrelease.HookPreInstall, helmrelease.HookPostInstall}}
+	Upgrading  = Verb{helmrelease.StatusPendingUpgrade, []helmrelease.HookEvent{helmrelease.HookPreUpgrade, helmrelease.HookPostUpgrade}}
+	deleting   = Verb{helmrelease.StatusUninstalling, []helmrelease.HookEvent{helmrelease.HookPreDelete, helmrelease.HookPostDelete}}
+)
+
+// once tells whether the action runs a hook once. Of a hook that runs before and after it, the record does not tell for
+// which of the two it ran last.
+func (v Verb) once(h *helmrelease.Hook) bool {
+	n := 0
+	for _, e := range v.events {
+		if slices.Contains(h.Events, e) {
+			n++
+		}
 	}
+	return n == 1
+}
+
+// FinishedHooks lists the hooks that ran to their end in an action that was interrupted and is to be repeated
+// with the same inputs. records are all revisions, newest first: the repetition may have been interrupted, too.
+func FinishedHooks(records []*helmrelease.Release, digest string, verb Verb) []*helmrelease.Hook {
 	var done []*helmrelease.Hook
-	for _, h := range rel.Hooks {
-		if h.LastRun.Phase == helmrelease.HookPhaseSucceeded {
-			done = append(done, h)
+	for _, rel := range records {
+		if rel.Info == nil || rel.Info.Description != unlocked(verb.pending) || rel.Labels[DigestLabel] != digest {
+			break
+		}
+		for _, h := range rel.Hooks {
+			if h.LastRun.Phase == helmrelease.HookPhaseSucceeded && verb.once(h) {
+				done = append(done, h)
+			}
 		}
 	}
 	return done
 }
 
-// FinishedDeletionHooks lists the hooks that ran to their end in an uninstall that was interrupted.
-func FinishedDeletionHooks(rel *helmrelease.Release) []*helmrelease.Hook {
+// Retire takes the hooks that ran to their end in an uninstall that was interrupted out of its record, so that the
+// repetition does not run them again, however often it is interrupted itself: Helm notes a hook as running before it does
+// anything for it.
+func Retire(s *storage.Storage, rel *helmrelease.Release) error {
 	if rel.Info == nil || rel.Info.Status != helmrelease.StatusUninstalling {
 		return nil
 	}
-	var done []*helmrelease.Hook
+	retired := false
 	for _, h := range rel.Hooks {
 		// A hook of several events may have run for another one before the uninstall began.
-		if h.LastRun.Phase == helmrelease.HookPhaseSucceeded && !h.LastRun.StartedAt.Before(rel.Info.Deleted) {
-			done = append(done, h)
+		if h.LastRun.Phase == helmrelease.HookPhaseSucceeded && !h.LastRun.StartedAt.Before(rel.Info.Deleted) && deleting.once(h) {
+			h.Events = slices.DeleteFunc(h.Events, func(e helmrelease.HookEvent) bool { return slices.Contains(deleting.events, e) })
+			retired = true
 		}
 	}
-	return done
+	if !retired {
+		return nil
+	}
+	if err := s.Update(rel); err != nil {
+		return fmt.Errorf("retire the hooks of revision %d: %w", rel.Version, err)
+	}
+	return nil
 }
 
 // Reinstate makes the newest superseded revision the deployed one again when a process died after it had superseded
@@ -189,11 +251,16 @@ func Reinstate(s *storage.Storage, records []*helmrelease.Release) error {
 // that Helm accepts the next action. It is to be called only by the one that holds the lease.
 func Unlock(s *storage.Storage, rel *helmrelease.Release) error {
 	was := rel.Info.Status
-	rel.SetStatus(helmrelease.StatusFailed, fmt.Sprintf("%s while %s, unlocked by the operator", interrupted, was))
+	rel.SetStatus(helmrelease.StatusFailed, unlocked(was))
 	if err := s.Update(rel); err != nil {
 		return fmt.Errorf("unlock revision %d (%s): %w", rel.Version, was, err)
 	}
 	return nil
+}
+
+// unlocked describes a revision that was interrupted in a status.
+func unlocked(was helmrelease.Status) string {
+	return fmt.Sprintf("%s while %s, unlocked by the operator", interrupted, was)
 }
 
 // Supersede marks a revision as superseded: of two revisions that claim to be deployed after a

@@ -16,6 +16,8 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 	helmtime "helm.sh/helm/v3/pkg/time"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"pgregory.net/rapid"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/release"
@@ -297,8 +299,11 @@ func TestUnlockingMakesAnInterruptedRevisionAFailedOneThatDoesNotCount(t *testin
 }
 
 func hook(name string, phase helmrelease.HookPhase) *helmrelease.Hook {
-	return &helmrelease.Hook{Name: name, Kind: "Job", LastRun: helmrelease.HookExecution{Phase: phase}}
+	return &helmrelease.Hook{Name: name, Kind: "Job", LastRun: helmrelease.HookExecution{Phase: phase},
+		Events: []helmrelease.HookEvent{helmrelease.HookPreInstall, helmrelease.HookPreUpgrade}}
 }
+
+func records(list ...*helmrelease.Release) []*helmrelease.Release { return list }
 
 func TestHooksOfAnInterruptedActionAreFinishedOnlyForTheSameInputs(t *testing.T) {
 	interrupted := func(status helmrelease.Status, digest string) *helmrelease.Release {
@@ -310,14 +315,92 @@ func TestHooksOfAnInterruptedActionAreFinishedOnlyForTheSameInputs(t *testing.T)
 		require.NoError(t, release.Unlock(stored(t, rel), rel))
 		return rel
 	}
-	done := release.FinishedHooks(interrupted(helmrelease.StatusPendingInstall, "now"), "now")
-	require.Len(t, done, 1)
-	assert.Equal(t, "done", done[0].Name)
-	assert.Empty(t, release.FinishedHooks(interrupted(helmrelease.StatusPendingInstall, "before"), "now"))
+	for status, verb := range map[helmrelease.Status]release.Verb{
+		helmrelease.StatusPendingInstall: release.Installing, helmrelease.StatusPendingUpgrade: release.Upgrading,
+	} {
+		done := release.FinishedHooks(records(interrupted(status, "now")), "now", verb)
+		require.Len(t, done, 1, status)
+		assert.Equal(t, "done", done[0].Name)
+		assert.Empty(t, release.FinishedHooks(records(interrupted(status, "before")), "now", verb), status)
+	}
+	for _, other := range []helmrelease.Status{helmrelease.StatusPendingUpgrade, helmrelease.StatusPendingRollback, helmrelease.StatusUnknown} {
+		assert.Empty(t, release.FinishedHooks(records(interrupted(other, "now")), "now", release.Installing), "what ran for %s ran for another event", other)
+	}
 
 	failed := record(1, helmrelease.StatusFailed, "now")
 	failed.Hooks = []*helmrelease.Hook{hook("done", helmrelease.HookPhaseSucceeded)}
-	assert.Empty(t, release.FinishedHooks(failed, "now"), "a failed action is repeated from its start")
+	assert.Empty(t, release.FinishedHooks(records(failed), "now", release.Installing), "a failed action is repeated from its start")
+}
+
+// The process that repeats an interrupted action may die before it comes to the hooks that are done.
+func TestHooksAreFinishedHoweverOftenTheirActionWasInterrupted(t *testing.T) {
+	interrupted := func(version int, status helmrelease.Status, hooks ...*helmrelease.Hook) *helmrelease.Release {
+		rel := record(version, status, "now")
+		rel.Hooks = hooks
+		require.NoError(t, release.Unlock(stored(t, rel), rel))
+		return rel
+	}
+	done := release.FinishedHooks(records(
+		interrupted(4, helmrelease.StatusPendingUpgrade, hook("first", ""), hook("second", "")),
+		interrupted(3, helmrelease.StatusPendingUpgrade, hook("first", helmrelease.HookPhaseSucceeded), hook("second", helmrelease.HookPhaseRunning)),
+		record(2, helmrelease.StatusDeployed, "before"),
+		interrupted(1, helmrelease.StatusPendingUpgrade, hook("second", helmrelease.HookPhaseSucceeded)),
+	), "now", release.Upgrading)
+	require.Len(t, done, 1)
+	assert.Equal(t, "first", done[0].Name)
+	assert.Empty(t, release.FinishedHooks(nil, "now", release.Upgrading))
+}
+
+// Of a hook that runs before and after an action the record tells only when it ran last.
+func TestAHookThatRunsBeforeAndAfterAnActionIsNeverFinished(t *testing.T) {
+	twice := hook("twice", helmrelease.HookPhaseSucceeded)
+	twice.Events = []helmrelease.HookEvent{helmrelease.HookPreUpgrade, helmrelease.HookPostUpgrade, helmrelease.HookPostInstall}
+	for status, want := range map[helmrelease.Status]struct {
+		verb release.Verb
+		n    int
+	}{
+		helmrelease.StatusPendingUpgrade: {release.Upgrading, 0},
+		helmrelease.StatusPendingInstall: {release.Installing, 1},
+	} {
+		rel := record(1, status, "now")
+		rel.Hooks = []*helmrelease.Hook{twice}
+		require.NoError(t, release.Unlock(stored(t, rel), rel))
+		assert.Len(t, release.FinishedHooks(records(rel), "now", want.verb), want.n, status)
+	}
+}
+
+func TestARevisionIsOfItsChartAndOfItsOwnersKind(t *testing.T) {
+	tests := map[string]struct {
+		revision release.Revision
+		want     bool
+	}{
+		"the chart's, for the kind":                   {release.Revision{Chart: "demo", Owner: "Demo.example.test"}, true},
+		"another chart's":                             {release.Revision{Chart: "other", Owner: "Demo.example.test"}, false},
+		"the chart's, for another kind":               {release.Revision{Chart: "demo", Owner: "Other.example.test"}, false},
+		"the chart's, for that kind of another group": {release.Revision{Chart: "demo", Owner: "Demo.elsewhere.test"}, false},
+		"the chart's, made by another operator":       {release.Revision{Chart: "demo"}, true},
+		"unreadable":                                  {release.Revision{}, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, test.want, test.revision.Of("demo", "Demo.example.test"))
+		})
+	}
+}
+
+func TestAnOwnersKindFitsIntoALabel(t *testing.T) {
+	assert.Equal(t, "Demo.example.test", release.OwnerOf(schema.GroupKind{Group: "example.test", Kind: "Demo"}))
+	assert.Equal(t, "Demo", release.OwnerOf(schema.GroupKind{Kind: "Demo"}))
+	rapid.Check(t, func(t *rapid.T) {
+		kind := schema.GroupKind{
+			Group: rapid.StringMatching(`[a-z]([a-z0-9.-]{0,80}[a-z0-9])?`).Draw(t, "group"),
+			Kind:  rapid.StringMatching(`[A-Z][A-Za-z0-9]{0,62}`).Draw(t, "kind"),
+		}
+		value := release.OwnerOf(kind)
+		assert.Empty(t, validation.IsValidLabelValue(value), value)
+		kind.Group += "x"
+		assert.NotEqual(t, value, release.OwnerOf(kind))
+	})
 }
 
 func TestSupersedingLeavesOneDeployedRevision(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	"helm.sh/helm/v3/pkg/postrender"
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"k8s.io/client-go/rest"
@@ -33,6 +35,9 @@ type Request struct {
 	Capabilities *chartutil.Capabilities
 	// Lookup is the cluster that template function lookup reads; nil makes it find nothing.
 	Lookup *rest.Config
+	// Valid tells whether merged values meet the chart's schema, faster than Helm can; Helm is asked what is wrong when
+	// they don't. Nil leaves it all to Helm.
+	Valid func(chartutil.Values) bool
 }
 
 // Result is a rendered chart.
@@ -41,6 +46,8 @@ type Result struct {
 	Manifest string
 	// Hooks are the chart's hooks, in the order of Helm's release record.
 	Hooks []*release.Hook
+	// Notes are what the chart itself tells its users.
+	Notes string
 }
 
 // Same tells whether a stored release was rendered to the same manifest and the same hooks.
@@ -62,7 +69,7 @@ func Render(req Request) (Result, error) {
 	if err := chartutil.ProcessDependenciesWithMerge(req.Chart, req.Values); err != nil {
 		return Result{}, fmt.Errorf("process chart dependencies: %w", err)
 	}
-	top, err := chartutil.ToRenderValues(req.Chart, req.Values, req.Release, req.Capabilities)
+	top, err := renderValues(req)
 	if err != nil {
 		return Result{}, fmt.Errorf("compute values: %w", err)
 	}
@@ -70,8 +77,9 @@ func Render(req Request) (Result, error) {
 	if err != nil {
 		return Result{}, templateError(err)
 	}
+	notes := files[notesOf(req.Chart)]
 	for name := range files {
-		if strings.HasSuffix(name, "NOTES.txt") { // as Helm does
+		if strings.HasSuffix(name, notesFile) { // as Helm does
 
 			delete(files, name)
 		}
@@ -84,8 +92,46 @@ func Render(req Request) (Result, error) {
 	for _, m := range manifests {
 		fmt.Fprintf(out, "---\n# Source: %s\n%s\n", m.Name, m.Content)
 	}
-	return Result{Manifest: out.String(), Hooks: hooks}, nil
+	return Result{Manifest: out.String(), Hooks: hooks, Notes: notes}, nil
 }
+
+// renderValues are what templates see.
+func renderValues(req Request) (chartutil.Values, error) {
+	if req.Valid == nil {
+		return chartutil.ToRenderValues(req.Chart, req.Values, req.Release, req.Capabilities)
+	}
+	top, err := chartutil.ToRenderValuesWithSchemaValidation(req.Chart, req.Values, req.Release, req.Capabilities, true)
+	if err != nil {
+		return nil, err
+	}
+	if merged, ok := top["Values"].(chartutil.Values); ok && req.Valid(merged) {
+		return top, nil
+	}
+	return chartutil.ToRenderValues(req.Chart, req.Values, req.Release, req.Capabilities)
+}
+
+const notesFile = "NOTES.txt"
+
+func notesOf(c *chart.Chart) string { return path.Join(c.Name(), "templates", notesFile) }
+
+// Rendered returns a stand-in for a chart whose notes are the result's; of c it has the metadata and the values. With
+// PostRenderer, Helm makes of it the release that it would make of c, without rendering anything again. It is for charts
+// without hooks and subcharts.
+func (r Result) Rendered(c *chart.Chart) *chart.Chart {
+	out := &chart.Chart{Metadata: c.Metadata, Lock: c.Lock, Values: c.Values}
+	if r.Notes != "" {
+		literal := strings.ReplaceAll(r.Notes, "{{", `{{ "{{" }}`)
+		out.Templates = []*chart.File{{Name: "templates/" + notesFile, Data: []byte(literal)}}
+	}
+	return out
+}
+
+// Run implements postrender.PostRenderer: whatever was rendered, the manifest is the result's.
+func (r Result) Run(*bytes.Buffer) (*bytes.Buffer, error) {
+	return bytes.NewBufferString(r.Manifest), nil
+}
+
+var _ postrender.PostRenderer = Result{}
 
 func engineFor(req Request) engine.Engine {
 	if req.Lookup != nil {

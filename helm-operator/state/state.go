@@ -19,7 +19,7 @@ type State string
 const (
 	// Deleting: the custom resource is being deleted. Uninstall.
 	Deleting State = "Deleting"
-	// Taken: a release of the same name belongs to another chart. Leave it alone.
+	// Taken: a release of the same name belongs to another kind or chart. Leave it alone.
 	Taken State = "Taken"
 	// NotInstalled: there is no release. Install.
 	NotInstalled State = "NotInstalled"
@@ -42,6 +42,8 @@ type Input struct {
 	Deleting bool
 	// Chart is the name of the chart that the resource is to be rendered with.
 	Chart string
+	// Owner is the kind of the resource (see release.OwnerOf).
+	Owner string
 	// Digest of the inputs of today.
 	Digest string
 	// SameManifest says that rendering the inputs of today gives the deployed manifest and hooks; it is
@@ -109,9 +111,13 @@ func decide(in Input) Decision {
 		return Decision{State: NotInstalled, Cause: NoRelease, Reason: "there is no release"}
 	}
 	latest := in.History[0]
-	if latest.Chart != "" && latest.Chart != in.Chart {
+	if !latest.Of(in.Chart, in.Owner) {
+		whose := "chart " + latest.Chart + ", not " + in.Chart
+		if latest.Owner != "" && latest.Owner != in.Owner {
+			whose = "kind " + latest.Owner + " (chart " + latest.Chart + ")"
+		}
 		return Decision{State: Taken, Cause: OtherChart, Reason: fmt.Sprintf(
-			"release belongs to chart %s, not %s: another kind has a resource of this name in this namespace", latest.Chart, in.Chart)}
+			"release belongs to %s: another kind has a resource of this name in this namespace", whose)}
 	}
 	return decideFromHistory(in, latest)
 }

@@ -52,7 +52,7 @@ func revision(status helmrelease.Status, digest string) release.Revision {
 
 // observed is a release in sync, with changes.
 func observed(changes ...func(*state.Input)) state.Input {
-	in := state.Input{Chart: "demo", Digest: now, History: revisions(revision(deployed, now)), Now: later}
+	in := state.Input{Chart: "demo", Owner: "Demo.example.test", Digest: now, History: revisions(revision(deployed, now)), Now: later}
 	for _, change := range changes {
 		change(&in)
 	}
@@ -88,6 +88,7 @@ func TestEverySituationHasItsState(t *testing.T) {
 		"an object is not what it was and the inputs changed": {
 			observed(withHistory(revision(deployed, before)), suspects(1)), state.OutOfDate,
 		},
+		"a release of another kind":              {observed(withHistory(release.Revision{Status: deployed, Digest: now, Owner: "Other.example.test"})), state.Taken},
 		"no release":                             {observed(withHistory()), state.NotInstalled},
 		"the release was uninstalled":            {observed(withHistory(revision(uninstalled, now))), state.NotInstalled},
 		"only superseded revisions":              {observed(withHistory(revision(superseded, now))), state.OutOfDate},

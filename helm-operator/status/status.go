@@ -148,11 +148,9 @@ func apply(ctx context.Context, c client.Client, cr *unstructured.Unstructured, 
 
 // liveVersion returns the resource's newest version, "" when it is gone.
 func liveVersion(ctx context.Context, c client.Client, cr *unstructured.Unstructured) (string, error) {
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(cr.GroupVersionKind())
-	err := c.Get(ctx, client.ObjectKeyFromObject(cr), live)
-	if apierrors.IsNotFound(err) || err == nil && live.GetUID() != cr.GetUID() {
-		return "", nil
+	u, err := live(ctx, c, cr)
+	if err != nil || u == nil {
+		return "", err
 	}
-	return live.GetResourceVersion(), err
+	return u.GetResourceVersion(), nil
 }

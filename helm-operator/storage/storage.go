@@ -1,4 +1,5 @@
-// Package storage lets Helm's own Secret driver keep releases that do not fit into one Secret.
+// Package storage keeps Helm releases in Secrets that Helm itself can read, small where they can be, and in several
+// Secrets where they do not fit into one.
 //
 // helm-operator-plugins has a chunked driver, but it deletes the old pieces before it writes the
 // new ones: a process that dies in between leaves a release that nobody can read. Here the pieces
@@ -15,7 +16,6 @@ import (
 	"fmt"
 	"slices"
 
-	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,12 +46,6 @@ type Secrets struct {
 }
 
 var _ clientcorev1.SecretInterface = (*Secrets)(nil)
-
-// NewDriver returns Helm's driver on inner. Every Secret carries labels (so that caches which
-// select by them see it) and the owner reference.
-func NewDriver(inner clientcorev1.SecretInterface, labels map[string]string, owner metav1.OwnerReference, pieceSize int) *driver.Secrets {
-	return driver.NewSecrets(&Secrets{SecretInterface: inner, labels: labels, owner: owner, pieceSize: pieceSize})
-}
 
 // Create implements SecretInterface.
 func (s *Secrets) Create(ctx context.Context, secret *corev1.Secret, o metav1.CreateOptions) (*corev1.Secret, error) {

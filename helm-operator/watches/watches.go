@@ -51,6 +51,11 @@ type Watch struct {
 	DriftManagers []string
 	// MaxReleaseHistory is the number of revisions kept of each release; always at least 1.
 	MaxReleaseHistory int
+	// FallbackVersions take the place of Version, in their order, where the cluster does not serve it.
+	FallbackVersions []string
+	// MergeStatus is for kinds whose definition may be somebody else's: it may lack the status subresource, and its
+	// conditions may be no list by type.
+	MergeStatus bool
 }
 
 // DryRunOption is Helm's word for how far rendering may reach into the cluster.
@@ -78,6 +83,8 @@ type entry struct {
 	MaxReleaseHistory       *int                  `json:"maxReleaseHistory,omitempty"`
 	IgnoreDrift             drift.Rules           `json:"ignoreDrift,omitempty"`
 	DriftManagers           []string              `json:"driftManagers,omitempty"`
+	FallbackVersions        []string              `json:"fallbackVersions,omitempty"`
+	MergeStatus             bool                  `json:"mergeStatus,omitempty"`
 }
 
 // Load reads the file. Errors name the entry by position and kind and list every fault.
@@ -138,6 +145,8 @@ func (e entry) watch(dir string) (Watch, error) {
 		MaxReleaseHistory:       DefaultMaxReleaseHistory,
 		IgnoreDrift:             e.IgnoreDrift,
 		DriftManagers:           e.DriftManagers,
+		FallbackVersions:        e.FallbackVersions,
+		MergeStatus:             e.MergeStatus,
 	}
 	var errs []error
 	for field, value := range map[string]string{"version": e.Version, "kind": e.Kind, "chart": e.Chart} {

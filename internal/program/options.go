@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -148,6 +150,21 @@ func (o *Options) ReadEnvironment(getenv func(string) string) error {
 	o.Namespaces = names
 	o.podNamespace = getenv(PodNamespaceVariable)
 	return nil
+}
+
+// OwnNamespace is where the program keeps objects of its own: the pod's
+// namespace, else that of the Lease, else [FallbackNamespace].
+func (o *Options) OwnNamespace() string {
+	if o.podNamespace != "" {
+		return o.podNamespace
+	}
+	if namespace, err := os.ReadFile(inClusterNamespaceFile); err == nil && len(namespace) > 0 {
+		return strings.TrimSpace(string(namespace))
+	}
+	if o.LeaderElectionNamespace != "" {
+		return o.LeaderElectionNamespace
+	}
+	return FallbackNamespace
 }
 
 // SetLogger makes the logger that the --zap-* flags ask for (JSON at level

@@ -139,6 +139,14 @@ func (c *Catalogue) License(id string) (License, bool) {
 	return License{ID: id, DisplayName: entry.DisplayName, Link: link, Uses: entry.Uses}, true
 }
 
+// LicenseUses are the values of spec.license.use that a licence covers; empty
+// means that the catalogue does not know. known is false when it has no such
+// licence.
+func (c *Catalogue) LicenseUses(id string) (uses []string, known bool) {
+	entry, known := c.licenses[id]
+	return entry.Uses, known
+}
+
 // LicensesOf are the IDs of the licences under which a version, named as for
 // [Catalogue.Resolve], may be used, in the catalogue's order; empty means that
 // the catalogue does not know.

@@ -99,6 +99,19 @@ func TestTheZeroCatalogueKnowsNothing(t *testing.T) {
 	assert.Empty(t, c.Versions())
 }
 
+func TestTheUsesOfALicence(t *testing.T) {
+	c, err := catalogue.Parse([]byte(values))
+	require.NoError(t, err)
+	uses, known := c.LicenseUses("L-ONE")
+	assert.Equal(t, []string{"production"}, uses)
+	assert.True(t, known)
+	uses, known = c.LicenseUses("L-TWO")
+	assert.Empty(t, uses, "the catalogue does not say")
+	assert.True(t, known)
+	_, known = c.LicenseUses("L-NONE")
+	assert.False(t, known)
+}
+
 func TestParseRefusesWhatIsNoCatalogue(t *testing.T) {
 	for name, tc := range map[string]struct {
 		values string

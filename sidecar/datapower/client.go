@@ -37,7 +37,11 @@ func New(options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	single, err := newHTTPClient(options)
+	parsed, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the address must read host:port or https://host:port", ErrOptions)
+	}
+	single, err := newHTTPClient(options, parsed.Hostname())
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +127,8 @@ func classify(ctx context.Context, err error) error {
 		return err
 	case isCertificateError(err):
 		return fmt.Errorf("%w: %w", ErrCertificate, err)
+	case isRefusal(err):
+		return fmt.Errorf("%w, %w: %w", ErrUnreachable, ErrRefused, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }

@@ -1,6 +1,7 @@
 package datapower
 
 import (
+	"crypto/x509"
 	"net/http"
 	"testing"
 
@@ -253,7 +254,9 @@ func TestOptions(t *testing.T) {
 		{"credentials in a broken address", func(o *Options) { o.Address = "https://admin:" + password + "@[10.0.0.1:5554" }, true},
 		{"no user name", func(o *Options) { o.Username = "" }, true},
 		{"no password", func(o *Options) { o.Password = "" }, true},
-		{"two ways to trust", func(o *Options) { o.TLS = TLSOptions{InsecureSkipVerify: true, Pinned: selfSigned(t).Leaf} }, true},
+		{"two ways to trust", func(o *Options) {
+			o.TLS = TLSOptions{InsecureSkipVerify: true, Pinned: []*x509.Certificate{selfSigned(t).Leaf}}
+		}, true},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

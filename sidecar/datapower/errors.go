@@ -9,12 +9,15 @@ import (
 )
 
 // Reasons why a call fails. Errors of this package wrap at most one of them, except that an [APIError] stands for the one
-// that belongs to its status. No error carries the user's password.
+// that belongs to its status, and that ErrRefused comes with ErrUnreachable. No error carries the user's password.
 var (
 	// ErrOptions says that a client cannot be made from the given [Options].
 	ErrOptions = errors.New("invalid options of the gateway client")
 	// ErrUnreachable says that no complete HTTP answer came: nothing listens, the connection broke, time ran out.
 	ErrUnreachable = errors.New("the gateway cannot be reached")
+	// ErrRefused says that nothing listens at the gateway's address, as when its REST management interface is off. A proxy
+	// on the way says the same of a gateway that it cannot reach.
+	ErrRefused = errors.New("nothing listens at its address")
 	// ErrCertificate says that the gateway's certificate is not one that the client was told to trust.
 	ErrCertificate = errors.New("the gateway's certificate is not trusted")
 	// ErrUnauthorized says that the gateway refuses the user name or password (status 401 or 403).

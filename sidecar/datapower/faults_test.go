@@ -204,8 +204,8 @@ func TestTrust(t *testing.T) {
 		{"its authority and another of its names", TLSOptions{CAs: pool, ServerName: "example.com"}, nil},
 		{"its authority and a name that is not its", TLSOptions{CAs: pool, ServerName: "gw.invalid"}, ErrCertificate},
 		{"another authority", TLSOptions{CAs: foreign}, ErrCertificate},
-		{"pinned", TLSOptions{Pinned: certificate}, nil},
-		{"another one pinned", TLSOptions{Pinned: selfSigned(t).Leaf}, ErrCertificate},
+		{"pinned", TLSOptions{Pinned: []*x509.Certificate{certificate}}, nil},
+		{"another one pinned", TLSOptions{Pinned: []*x509.Certificate{selfSigned(t).Leaf}}, ErrCertificate},
 		{"no verification", TLSOptions{InsecureSkipVerify: true}, nil},
 	}
 	for _, test := range tests {
@@ -286,7 +286,7 @@ func TestConnectionsAreClosedInOrder(t *testing.T) {
 		end <- err
 	}()
 	client, err := New(Options{
-		Address: listener.Addr().String(), Username: user, Password: password, TLS: TLSOptions{Pinned: certificate.Leaf},
+		Address: listener.Addr().String(), Username: user, Password: password, TLS: TLSOptions{Pinned: []*x509.Certificate{certificate.Leaf}},
 	})
 	require.NoError(t, err)
 	_, err = client.PeeringStatus(t.Context(), "default")
@@ -305,7 +305,7 @@ func TestEachRequestHasItsOwnConnection(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	client, err := New(Options{
-		Address: server.URL, Username: user, Password: password, TLS: TLSOptions{Pinned: server.Certificate()},
+		Address: server.URL, Username: user, Password: password, TLS: TLSOptions{Pinned: []*x509.Certificate{server.Certificate()}},
 	})
 	require.NoError(t, err)
 	for range 3 {

@@ -38,7 +38,7 @@ func connect(t *testing.T, handler http.HandlerFunc, change ...func(*Options)) *
 	t.Helper()
 	address, certificate := serve(t, handler)
 	options := Options{
-		Address: address, Username: user, Password: password, TLS: TLSOptions{Pinned: certificate},
+		Address: address, Username: user, Password: password, TLS: TLSOptions{Pinned: []*x509.Certificate{certificate}},
 		Timeout: 30 * time.Second, RetryWait: time.Millisecond, PollInterval: time.Millisecond,
 	}
 	for _, apply := range change {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -20,8 +21,8 @@ var errProxy = errors.New("the proxy did not open a tunnel")
 
 // newHTTPClient makes the client for single attempts. Each request has a connection of its own, which is closed in order
 // afterwards: gateways log an error when a client drops a kept connection without saying so.
-func newHTTPClient(options Options) (*http.Client, error) {
-	tlsConfig, err := options.TLS.config()
+func newHTTPClient(options Options, host string) (*http.Client, error) {
+	tlsConfig, err := options.TLS.config(host)
 	if err != nil {
 		return nil, err
 	}
@@ -57,10 +58,13 @@ func quietProxy(proxy func(*http.Request) (*url.URL, error)) func(*http.Request)
 }
 
 func checkTunnel(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: it answered %d", errProxy, answer.StatusCode)
+	switch answer.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusBadGateway, http.StatusServiceUnavailable: // what proxies say when the other side refuses
+		return fmt.Errorf("%w: it answered %d: %w", errProxy, answer.StatusCode, ErrRefused)
 	}
-	return nil
+	return fmt.Errorf("%w: it answered %d", errProxy, answer.StatusCode)
 }
 
 // bufferingTransport reads the whole answer, up to a limit, so that an answer that breaks off is a failed attempt like
@@ -123,6 +127,13 @@ func retryPolicy(idempotent bool) retryablehttp.CheckRetry {
 		fault := response.StatusCode >= http.StatusInternalServerError && response.StatusCode != http.StatusNotImplemented
 		return idempotent && fault, nil
 	}
+}
+
+// isRefusal tells whether nothing listens at the gateway's address.
+func isRefusal(err error) bool {
+	var operation *net.OpError
+	return errors.Is(err, ErrRefused) ||
+		errors.Is(err, syscall.ECONNREFUSED) && errors.As(err, &operation) && operation.Op == "dial"
 }
 
 // neverSent tells whether a request failed before any of it was sent.

@@ -50,8 +50,12 @@ func newTrial(ctx context.Context, s scenario) (*trial, error) {
 	return &trial{scenario: s, ctx: ctx, namespace: ns.Name}, nil
 }
 
-func (t *trial) start() (*operator, error) {
+func (t *trial) start() (*operator, error) { return t.doomed(0, cut.NeverSent) }
+
+// doomed starts a process that dies at its k-th mutating request; 0 means never.
+func (t *trial) doomed(k int, mode cut.Mode) (*operator, error) {
 	line := cut.New()
+	line.Arm(k, mode)
 	cfg := rest.CopyConfig(apiServer)
 	cfg.QPS = -1
 	cfg.Wrap(line.Wrap)
@@ -222,16 +226,21 @@ func (t *trial) crash(k int, mode cut.Mode, want *snapshot) (outcome, error) {
 	case <-time.After(patience / 3):
 	}
 	first.stop()
-	second, err := t.start()
+	return out, t.recover(&out, want, first.Log())
+}
+
+// recover lets another process finish what those with the given logs left.
+func (t *trial) recover(out *outcome, want *snapshot, logs ...[]cut.Request) error {
+	op, err := t.start()
 	if err != nil {
-		return out, err
+		return err
 	}
-	defer second.stop()
+	defer op.stop()
 	begin := time.Now()
-	out.differences, err = t.converge(second, want)
+	out.differences, err = t.converge(op, want)
 	out.recovery = time.Since(begin) - quiet
-	out.differences = append(out.differences, t.repeatedHooks(first.Log(), second.Log())...)
-	return out, err
+	out.differences = append(out.differences, t.repeatedHooks(append(logs, op.Log())...)...)
+	return err
 }
 
 // converge waits until the state is the wanted one and stays so.
@@ -260,20 +269,28 @@ func (t *trial) compare(want *snapshot) ([]string, error) {
 	return differences(want, got), nil
 }
 
-// repeatedHooks lists the hooks that ran again although the release's record said that they had ended. While a hook
-// runs, nobody can know whether it ended: that is recorded with the next write of the revision that runs it, which is
-// the one that was written before the hook was created.
-func (t *trial) repeatedHooks(first, second []cut.Request) []string {
+// repeatedHooks lists the hooks that ran again although the release's record said that they had ended. logs are those of
+// the processes, in order. While a hook runs, nobody can know whether it ended: that is recorded with the next write of
+// the revision that runs it, which is the one that was written before the hook was created.
+func (t *trial) repeatedHooks(logs ...[]cut.Request) []string {
 	var out []string
 	for _, hook := range t.hooks {
-		again, ran := indexOf(second, hook), indexOf(first, hook)
-		switch {
-		case again < 0 && ran < 0:
+		ran, ended := false, false
+		for _, log := range logs {
+			i := indexOf(log, hook)
+			if i < 0 {
+				continue
+			}
+			if ended {
+				out = append(out, "hook "+hook+" ran again")
+			}
+			ran = true
+			ended = ended || i > 0 && slices.ContainsFunc(log[i+1:], func(r cut.Request) bool {
+				return r.Status/100 == 2 && r.Method == "PUT" && r.Path == log[i-1].Path
+			})
+		}
+		if !ran {
 			out = append(out, "hook "+hook+" never ran")
-		case again >= 0 && ran > 0 && slices.ContainsFunc(first[ran+1:], func(r cut.Request) bool {
-			return r.Status/100 == 2 && r.Method == "PUT" && r.Path == first[ran-1].Path
-		}):
-			out = append(out, "hook "+hook+" ran again")
 		}
 	}
 	return out

@@ -65,12 +65,9 @@ func crashEverywhere(t *testing.T, s scenario) {
 // two crashes of three.
 func crashes(ctx context.Context, s scenario, want *snapshot, n int) []row {
 	rows := []row{{k: 1, mode: cut.NeverSent}}
-	step, workers := 1, workers
-	if s.large {
-		workers = 2
-		if !full {
-			step = 3
-		}
+	step := 1
+	if s.large && !full {
+		step = 3
 	}
 	for k := 1; k <= n; k += step {
 		rows = append(rows, row{k: k, mode: cut.AnswerLost})
@@ -79,7 +76,7 @@ func crashes(ctx context.Context, s scenario, want *snapshot, n int) []row {
 		}
 	}
 	var group sync.WaitGroup
-	slots := make(chan struct{}, workers)
+	slots := make(chan struct{}, concurrency(s))
 	for i := range rows {
 		slots <- struct{}{}
 		group.Go(func() {
@@ -89,6 +86,14 @@ func crashes(ctx context.Context, s scenario, want *snapshot, n int) []row {
 	}
 	group.Wait()
 	return rows
+}
+
+// concurrency is how many crashes of a scenario run at once.
+func concurrency(s scenario) int {
+	if s.large {
+		return 2
+	}
+	return workers
 }
 
 func (r *row) run(ctx context.Context, s scenario, want *snapshot) {

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,6 +24,7 @@ func TestTheSameResourceGetsTheSameObjectsAsFromTheStockReconciler(t *testing.T)
 		"unknown values remain": {"nobody": map[string]any{"reads": "this"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
 			rendered := map[string]map[string]any{}
 			both(t, func(s *scene) {
 				s.create("Demo", "twin", spec)
@@ -34,6 +36,8 @@ func TestTheSameResourceGetsTheSameObjectsAsFromTheStockReconciler(t *testing.T)
 				if s.exists(configMapKind, "twin-extra") {
 					objects["extra"] = normalised(s.get(configMapKind, "twin-extra"))
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				rendered[s.name] = objects
 			})
 			if len(rendered) == 2 {

@@ -35,14 +35,19 @@ func both(t *testing.T, situation func(s *scene)) {
 	if kube == nil {
 		t.Skipf("needs the API server's programs: set %s (make test does)", assets)
 	}
-	for _, v := range []*variant{ours, theirs} {
-		t.Run(v.name, func(t *testing.T) { situation(newScene(t, v)) })
-	}
+	t.Run("side by side", func(t *testing.T) { // returns when both have ended
+		for _, v := range []*variant{ours, theirs} {
+			t.Run(v.name, func(t *testing.T) {
+				t.Parallel()
+				situation(newScene(t, v))
+			})
+		}
+	})
 }
 
 func newScene(t *testing.T, v *variant) *scene {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	t.Cleanup(cancel)
+	t.Cleanup(cancel) // after what the scene cleans up
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: v.name + "-"}}
 	require.NoError(t, kube.Create(ctx, ns))
 	return &scene{T: t, variant: v, ctx: ctx, namespace: ns.Name}
@@ -62,7 +67,7 @@ func (s *scene) key(name string) types.NamespacedName {
 
 // create makes a custom resource. Its spec is never missing: that the stock reconciler can't
 // reconcile.
-func (s *scene) create(kind, name string, spec map[string]any) {
+func (s *scene) create(kind, name string, spec map[string]any, labels ...string) {
 	s.Helper()
 	if spec == nil {
 		spec = map[string]any{}
@@ -71,7 +76,23 @@ func (s *scene) create(kind, name string, spec map[string]any) {
 	u.SetGroupVersionKind(s.kind(kind))
 	u.SetNamespace(s.namespace)
 	u.SetName(name)
+	for _, label := range labels {
+		u.SetLabels(map[string]string{label: "true"})
+	}
 	require.NoError(s, kube.Create(s.ctx, u))
+	s.Cleanup(func() { s.remove(kind, name) })
+}
+
+// remove deletes a custom resource, so that the operator has done with it before the next test begins.
+func (s *scene) remove(kind, name string) {
+	s.Helper()
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(s.kind(kind))
+	u.SetNamespace(s.namespace)
+	u.SetName(name)
+	if kube.Delete(s.ctx, u) == nil {
+		s.eventually(kind+" "+name+" is gone", func() bool { return !s.exists(s.kind(kind), name) })
+	}
 }
 
 func (s *scene) get(kind schema.GroupVersionKind, name string) *unstructured.Unstructured {
@@ -128,6 +149,14 @@ func (s *scene) condition(kind, name, conditionType string) string {
 func (s *scene) deployed(kind, name string) {
 	s.Helper()
 	s.eventually(kind+" "+name+" is deployed", func() bool { return s.condition(kind, name, "Deployed") == "True" })
+}
+
+// whileHeld does something while no request of the operator gets through.
+func (s *scene) whileHeld(do func()) {
+	s.Helper()
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	do()
 }
 
 // settle waits until the operator asks nothing for a while.

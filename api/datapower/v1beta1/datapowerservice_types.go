@@ -13,7 +13,6 @@ import (
 // DataPowerService is a set of IBM DataPower Gateway pods that share one configuration.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:unservedversion
 // +kubebuilder:deprecatedversion:warning="datapower.ibm.com/v1beta1 DataPowerService is deprecated; use datapower.ibm.com/v1beta3 DataPowerService"
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=datapowerservices,singular=datapowerservice,shortName=dp,scope=Namespaced,categories={all,apic,integration,cp4i}

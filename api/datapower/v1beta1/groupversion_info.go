@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package v1beta1 is the first version of datapower.ibm.com. It is not served until the conversion webhook exists.
-// Fields whose shape is the same in a later version use the types of that version.
+// Package v1beta1 is the first version of datapower.ibm.com. Fields whose shape is the same in a later version use the
+// types of that version.
 //
 // +kubebuilder:object:generate=true
 // +groupName=datapower.ibm.com

@@ -4,6 +4,7 @@ package v1beta2
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/datapower-operator/datapower-operator/api/datapower"
 )
@@ -70,6 +71,49 @@ type DataPowerMonitorSpec struct {
 	// +kubebuilder:default=1000
 	// +kubebuilder:validation:Minimum=1000
 	PeeringRecoveryCheckIntervalMs *int32 `json:"peeringRecoveryCheckIntervalMs,omitempty"`
+
+	// RestManagement says how the operator reaches the REST management interface of the gateways.
+	// Used only with monitorGatewayPeering.
+	// +optional
+	RestManagement *RestManagement `json:"restManagement,omitempty"`
+}
+
+// RestManagement says how the REST management interface of every gateway of a service is reached.
+type RestManagement struct {
+	// Port is where the interface listens in each pod.
+	// +optional
+	// +kubebuilder:default=5554
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port *int32 `json:"port,omitempty"`
+
+	// TLS says which certificates of the gateways are trusted.
+	// Without it a certificate must be valid by the authorities of the operator's image, which a gateway's self-signed certificate is not.
+	// +optional
+	TLS *GatewayTLS `json:"tls,omitempty"`
+}
+
+// GatewayTLS says which certificates of the gateways are trusted.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.secretName) || !has(self.insecureSkipVerify) || !self.insecureSkipVerify",fieldPath=".insecureSkipVerify",message="secretName and insecureSkipVerify exclude each other: remove insecureSkipVerify to verify the gateways",reason=FieldValueForbidden
+type GatewayTLS struct {
+	// SecretName is the name of a Secret of the same namespace: its key ca.crt holds the authorities that sign the gateways' certificates,
+	// its key tls.crt certificates of gateways that are trusted as they are, self-signed ones too.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+
+	// ServerName is the name that a certificate signed by an authority must be valid for, in place of the pod's address.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ServerName string `json:"serverName,omitempty"`
+
+	// InsecureSkipVerify trusts every certificate.
+	// Whoever can redirect the operator's connections learns the gateways' administrator password.
+	// +optional
+	InsecureSkipVerify *bool `json:"insecureSkipVerify,omitempty"`
 }
 
 // DataPowerMonitorStatus is the observed state of a DataPowerMonitor.
@@ -100,4 +144,73 @@ type DataPowerMonitorStatus struct {
 	// WorkInProgress says whether the gateways are being looked at.
 	// +optional
 	WorkInProgress bool `json:"workInProgress"`
+
+	// LastWork tells how the last work ended.
+	// +optional
+	LastWork *MonitorWork `json:"lastWork,omitempty"`
+
+	// Resets are the resets of peerings that were begun and whose end is not known yet.
+	// After a crash they are finished before anything else.
+	// +optional
+	// +listType=atomic
+	Resets []PeeringReset `json:"resets,omitempty"`
+}
+
+// MonitorWork tells how a work of a DataPowerMonitor ended.
+type MonitorWork struct {
+	// Started is when it began.
+	// +optional
+	Started metav1.Time `json:"started,omitzero"`
+
+	// Completed is when it ended.
+	// +optional
+	Completed metav1.Time `json:"completed,omitzero"`
+
+	// Result is Clean (no stale peers), Healed (stale peers were found and are gone), Waiting (something is missing that comes by itself),
+	// Failed, Interrupted, or NotMonitored (monitorGatewayPeering is off).
+	// +optional
+	Result string `json:"result,omitempty"`
+
+	// PodsLookedAt is how many pods' peerings were read.
+	// +optional
+	PodsLookedAt int32 `json:"podsLookedAt"`
+
+	// StalePeersFound counts the stale peers that were found, an address once for each pod and peering that lists it.
+	// +optional
+	StalePeersFound int32 `json:"stalePeersFound"`
+
+	// ResetsDone counts the resets of peerings.
+	// +optional
+	ResetsDone int32 `json:"resetsDone"`
+
+	// Message tells more, pod by pod.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// PeeringReset is a reset of one peering of one gateway.
+type PeeringReset struct {
+	// Pod is the name of the gateway's pod.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+
+	// PodUID is the pod's UID: a pod of the same name that comes later is another gateway.
+	// +optional
+	PodUID types.UID `json:"podUID,omitempty"`
+
+	// Domain is the application domain of the peering.
+	// +optional
+	Domain string `json:"domain,omitempty"`
+
+	// Peering is the name of the GatewayPeering object.
+	// +optional
+	Peering string `json:"peering,omitempty"`
+
+	// Strategy is admin-state, or action: and the name of the gateway's action.
+	// +optional
+	Strategy string `json:"strategy,omitempty"`
+
+	// Began is when the reset was decided.
+	// +optional
+	Began metav1.Time `json:"began,omitzero"`
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package v1beta2 is the version of datapower.ibm.com that operators 1.1 to 1.13 served, and the only version that
-// DataPowerMonitor has ever had. DataPowerService of this version is not served until the conversion webhook
-// exists. Fields whose shape is the same in v1beta3 use the types of that package.
+// DataPowerMonitor has ever had. Fields whose shape is the same in v1beta3 use the types of that package.
 //
 // +kubebuilder:object:generate=true
 // +groupName=datapower.ibm.com

@@ -79,17 +79,13 @@ func templates(chartPath string, mapper meta.RESTMapper, capabilities *chartutil
 	if err != nil {
 		return nil, err
 	}
-	copied, err := src.Copy()
-	if err != nil {
-		return nil, err
-	}
 	cr := workload.New(0, 0)
 	values, _, err := unstructured.NestedMap(cr.Object, "spec")
 	if err != nil {
 		return nil, err
 	}
 	result, err := render.Render(render.Request{
-		Chart: copied, Values: values, Capabilities: capabilities,
+		Chart: src.Copy(), Values: values, Capabilities: capabilities,
 		Release: chartutil.ReleaseOptions{Name: cr.GetName(), Namespace: cr.GetNamespace(), Revision: 1, IsInstall: true},
 	})
 	if err != nil {

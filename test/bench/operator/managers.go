@@ -6,20 +6,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/discovery"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/datapower-operator/datapower-operator/helm-operator/action"
-	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
-	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
-	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
+	"github.com/datapower-operator/datapower-operator/helm-operator/wiring"
 	"github.com/datapower-operator/datapower-operator/internal/program"
 	"github.com/datapower-operator/datapower-operator/test/bench/stock"
 	"github.com/datapower-operator/datapower-operator/test/bench/workload"
@@ -53,33 +48,12 @@ func newOurs(cfg *rest.Config, chartPath string) (running, error) {
 	if err != nil {
 		return nil, err
 	}
-	rendered, err := dependents.NewCache(mgr.GetConfig(), cache.Options{
-		Scheme: scheme, Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := mgr.Add(rendered); err != nil {
-		return nil, fmt.Errorf("add cache of dependents: %w", err)
-	}
-	dc, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
-	if err != nil {
-		return nil, fmt.Errorf("create discovery client: %w", err)
-	}
-	actions, err := action.NewFactory(mgr.GetConfig(), mgr.GetRESTMapper(), action.NewCapabilities(dc, clock.RealClock{}))
-	if err != nil {
-		return nil, err
-	}
 	ws, err := watches.Parse(fmt.Appendf(nil, "- {group: %s, version: %s, kind: %s, chart: %q}",
 		workload.Kind.Group, workload.Kind.Version, workload.Kind.Kind, chartPath), "/")
 	if err != nil {
 		return nil, err
 	}
-	src, err := chart.Load(ws[0].ChartPath)
-	if err != nil {
-		return nil, err
-	}
-	return managed{mgr}, controller.Add(mgr, controller.Options{Watch: ws[0], Chart: src, Actions: actions, Dependents: rendered})
+	return managed{mgr}, wiring.Add(mgr, wiring.Options{Watches: ws})
 }
 
 func newStock(cfg *rest.Config, chartPath string) (running, error) {

@@ -19,26 +19,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/datapower-operator/datapower-operator/helm-operator/action"
-	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
-	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
-	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
-	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
+	"github.com/datapower-operator/datapower-operator/test/integration/helmtest"
 )
 
 const assets = "KUBEBUILDER_ASSETS"
@@ -91,73 +78,20 @@ func run(m *testing.M) int {
 	}
 	code := m.Run()
 	cancel()
-	<-done
+	if err := <-done; err != nil {
+		fmt.Fprintln(os.Stderr, "operator:", err)
+		return 1
+	}
 	return code
 }
 
-func startOperator(ctx context.Context, cfg *rest.Config) (<-chan struct{}, error) {
+func startOperator(ctx context.Context, cfg *rest.Config) (<-chan error, error) {
 	if err := os.Setenv("TEST_PORT", "8080"); err != nil {
 		return nil, err
 	}
 	cfg = rest.CopyConfig(cfg)
 	cfg.Wrap(requests.wrap)
-	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:     scheme.Scheme,
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
-	})
-	if err != nil {
-		return nil, err
-	}
-	rendered, err := dependents.NewCache(cfg, cache.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return nil, err
-	}
-	if err := mgr.Add(rendered); err != nil {
-		return nil, err
-	}
-	dc, err := discovery.NewDiscoveryClientForConfig(cfg)
-	if err != nil {
-		return nil, err
-	}
-	capabilities := action.NewCapabilities(dc, clock.RealClock{})
-	actions, err := action.NewFactory(cfg, mgr.GetRESTMapper(), capabilities)
-	if err != nil {
-		return nil, err
-	}
-	ws, err := watches.Parse([]byte(watchesFor), ".")
-	if err != nil {
-		return nil, err
-	}
-	refreshes := make([]chan event.GenericEvent, len(ws))
-	for i, w := range ws {
-		refreshes[i] = make(chan event.GenericEvent, 10)
-		src, err := chart.Load(w.ChartPath)
-		if err != nil {
-			return nil, err
-		}
-		if err := controller.Add(mgr, controller.Options{Watch: w, Chart: src, Actions: actions, Dependents: rendered, Refresh: refreshes[i]}); err != nil {
-			return nil, err
-		}
-	}
-	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
-		return capabilities.Watch(ctx, mgr.GetCache(), func() {
-			for _, refresh := range refreshes {
-				refresh <- event.GenericEvent{Object: &metav1.PartialObjectMetadata{}}
-			}
-		})
-	}))
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := mgr.Start(ctx); err != nil {
-			fmt.Fprintln(os.Stderr, "operator:", err)
-		}
-	}()
-	return done, nil
+	return helmtest.Start(ctx, helmtest.Options{Config: cfg, Watches: watchesFor, Dir: "."})
 }
 
 type discard struct{}

@@ -7,21 +7,16 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/discovery"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/datapower-operator/datapower-operator/helm-operator/action"
-	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
-	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
-	"github.com/datapower-operator/datapower-operator/helm-operator/dependents"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
+	"github.com/datapower-operator/datapower-operator/helm-operator/wiring"
 )
 
 // Options of one operator.
@@ -70,39 +65,9 @@ func newManager(o Options) (manager.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
 	}
-	rendered, err := dependents.NewCache(mgr.GetConfig(), cache.Options{
-		Scheme: scheme, Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), DefaultNamespaces: namespaces,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := mgr.Add(rendered); err != nil {
-		return nil, err
-	}
-	return mgr, addWatches(mgr, rendered, o)
-}
-
-func addWatches(mgr manager.Manager, rendered cache.Cache, o Options) error {
-	dc, err := discovery.NewDiscoveryClientForConfig(mgr.GetConfig())
-	if err != nil {
-		return fmt.Errorf("make a discovery client: %w", err)
-	}
-	actions, err := action.NewFactory(mgr.GetConfig(), mgr.GetRESTMapper(), action.NewCapabilities(dc, clock.RealClock{}))
-	if err != nil {
-		return err
-	}
 	list, err := watches.Parse([]byte(o.Watches), o.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, w := range list {
-		src, err := chart.Load(w.ChartPath)
-		if err != nil {
-			return err
-		}
-		if err := controller.Add(mgr, controller.Options{Watch: w, Chart: src, Actions: actions, Dependents: rendered}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return mgr, wiring.Add(mgr, wiring.Options{Watches: list, Namespaces: namespaces})
 }
