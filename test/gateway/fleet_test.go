@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"testing"
@@ -104,7 +105,7 @@ func (c *cluster) rest(address string, change ...func(*rest.Options)) *rest.Clie
 	c.t.Helper()
 	options := rest.Options{
 		Address: address + ":5554", Username: admin, Password: adminPassword, Proxy: http.ProxyURL(c.fleet.ProxyURL()),
-		TLS: rest.TLSOptions{Pinned: c.fleet.Host().Certificate()}, Timeout: 30 * time.Second, RetryWait: time.Millisecond,
+		TLS: rest.TLSOptions{Pinned: []*x509.Certificate{c.fleet.Host().Certificate()}}, Timeout: 30 * time.Second, RetryWait: time.Millisecond,
 	}
 	for _, apply := range change {
 		apply(&options)

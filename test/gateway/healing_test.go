@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -151,7 +152,7 @@ func TestOneGatewayOnRealPorts(t *testing.T) {
 	}
 	client, err := datapower.New(datapower.Options{
 		Address: addresses[1] + ":5554", Username: admin, Password: adminPassword,
-		TLS: datapower.TLSOptions{Pinned: host.Certificate()},
+		TLS: datapower.TLSOptions{Pinned: []*x509.Certificate{host.Certificate()}},
 	})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -184,7 +185,7 @@ func (w *wire) client(t *testing.T, address string, change ...func(*datapower.Op
 	t.Helper()
 	options := datapower.Options{
 		Address: address + ":5554", Username: admin, Password: adminPassword,
-		TLS: datapower.TLSOptions{Pinned: w.host.Certificate()}, Proxy: http.ProxyURL(w.proxy.URL()),
+		TLS: datapower.TLSOptions{Pinned: []*x509.Certificate{w.host.Certificate()}}, Proxy: http.ProxyURL(w.proxy.URL()),
 		Timeout: 30 * time.Second, RetryWait: time.Millisecond, PollInterval: 5 * time.Millisecond,
 	}
 	for _, apply := range change {

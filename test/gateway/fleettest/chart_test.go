@@ -3,6 +3,7 @@ package fleettest
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -118,7 +119,7 @@ func heal(t *testing.T, fleet *gateway.Fleet, instance *gateway.Instance, dead s
 	t.Helper()
 	operator, err := datapower.New(datapower.Options{
 		Address: instance.Address() + ":5554", Username: "admin", Password: password,
-		TLS: datapower.TLSOptions{Pinned: fleet.Host().Certificate()}, Proxy: http.ProxyURL(fleet.ProxyURL()),
+		TLS: datapower.TLSOptions{Pinned: []*x509.Certificate{fleet.Host().Certificate()}}, Proxy: http.ProxyURL(fleet.ProxyURL()),
 	})
 	require.NoError(t, err)
 	domains, err := operator.Domains(t.Context())
