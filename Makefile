@@ -83,6 +83,11 @@ test-faults: build cluster-build ## Every crash point and 20 rounds of kill -9 (
 	FAULTS=full KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
 		$(GO) test -timeout 120m -v ./test/faults/...
 
+.PHONY: test-idle
+test-idle: build cluster-build ## Ten minutes in which both programs ask the API server for nothing, by its audit log
+	IDLE=10m KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
+		$(GO) test -count=1 -timeout 20m -v ./test/integration/idle
+
 .PHONY: bench
 bench: cluster-build ## Measure the reconciler beside the stock one and a bare client; BENCH_FLAGS="-n 10,100"
 	DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) $(GO) run ./test/bench/cmd/bench $(BENCH_FLAGS)
@@ -102,7 +107,8 @@ lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (
 .PHONY: generate
 generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
-	$(BIN)/controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+	$(BIN)/controller-gen crd paths=./api/datapower/... output:crd:artifacts:config=config/crd/bases
+	$(BIN)/controller-gen crd paths=./api/oda/v1 paths=./api/oda/v1beta3 paths=./api/oda/v1beta4 output:crd:artifacts:config=config/crd/oda/bases
 	$(GO) run ./hack/chartdoc
 
 .PHONY: verify

@@ -111,8 +111,12 @@ func (r *rig) run(t *testing.T, kubeconfig string) {
 	args := []string{
 		"--kubeconfig", kubeconfig, "--chart-values", filepath.Join("..", "..", "helm-charts", "datapowerservice", "values.yaml"),
 		"--metrics-bind-address", r.metrics, "--health-probe-bind-address", r.probe,
+		"--webhook-host=127.0.0.1", "--webhook-bind-address=127.0.0.1:0", "--webhook-drain=0",
+		"--watches-file", filepath.Join("..", "..", "watches.yaml"),
 	}
-	getenv := func(key string) string { return map[string]string{"WATCH_NAMESPACE": watched}[key] }
+	getenv := func(key string) string {
+		return map[string]string{"WATCH_NAMESPACE": watched, "NAMESPACED_NAME": "sidecar"}[key]
+	}
 	exited := make(chan int, 1)
 	go func() { exited <- run(ctx, args, getenv, r.log) }()
 	r.stop = sync.OnceValue(func() int { cancel(); return <-exited })
@@ -186,6 +190,7 @@ func testWithCluster(t *testing.T) {
 	t.Run("it leads", func(t *testing.T) {
 		require.Eventually(t, func() bool { return r.leaseHolder(t) != "" }, patience, tick, "%s", r.log)
 	})
+	t.Run("its webhooks judge what is in its namespaces", func(t *testing.T) { r.judges(t) })
 	t.Run("it writes the status and tells why", func(t *testing.T) { r.writesStatus(t) })
 	t.Run("its metrics are for those who may read them", func(t *testing.T) {
 		url := "https://" + r.metrics + "/metrics"
@@ -221,6 +226,16 @@ func newService(namespace string) *v1beta3.DataPowerService {
 				LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}, Key: "x"}}}},
 		},
 	}
+}
+
+func (r *rig) judges(t *testing.T) {
+	wrong := newService(watched)
+	wrong.Spec.Version = "9.9-lts" // the schema has no list of channels
+	err := r.admin.Create(t.Context(), wrong, client.DryRunAll)
+	require.ErrorContains(t, err, `"datapowerservices.validator.datapower.ibm.com" denied the request`)
+	elsewhere := newService("default")
+	elsewhere.Spec.Version = "9.9-lts"
+	require.NoError(t, r.admin.Create(t.Context(), elsewhere, client.DryRunAll))
 }
 
 func (r *rig) writesStatus(t *testing.T) {

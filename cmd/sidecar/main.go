@@ -18,10 +18,12 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
 	"github.com/datapower-operator/datapower-operator/internal/program"
 	"github.com/datapower-operator/datapower-operator/sidecar/catalogue"
 	"github.com/datapower-operator/datapower-operator/sidecar/defaults"
+	"github.com/datapower-operator/datapower-operator/sidecar/monitor"
 	"github.com/datapower-operator/datapower-operator/sidecar/status"
 )
 
@@ -39,6 +41,9 @@ const (
 type settings struct {
 	shared      *program.Options
 	chartValues string
+	webhooks    webhookSettings
+	conversion  conversionSettings
+	monitor     monitorSettings
 }
 
 func main() {
@@ -48,6 +53,9 @@ func main() {
 // run is main without the process: it ends when ctx does and returns the exit
 // code.
 func run(ctx context.Context, args []string, getenv func(string) string, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == webhookSubcommand {
+		return runWebhook(ctx, args[1:], stderr)
+	}
 	opts, err := parse(args, getenv, stderr)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -71,11 +79,18 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	flags.StringVar(&opts.chartValues, "chart-values", "helm-charts/datapowerservice/values.yaml",
 		"values.yaml of the DataPowerService chart, for its catalogue and its default users.")
 	opts.shared.BindFlags(flags)
+	opts.webhooks.bind(flags)
+	opts.conversion.bind(flags)
+	opts.monitor.bind(flags)
 	if err := flags.Parse(args); err != nil {
 		return settings{}, err
 	}
 	if flags.NArg() > 0 {
 		return settings{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	opts.webhooks.readEnvironment(getenv)
+	if err := opts.conversion.readEnvironment(getenv); err != nil {
+		return settings{}, err
 	}
 	return opts, opts.shared.ReadEnvironment(getenv)
 }
@@ -93,6 +108,7 @@ func serve(ctx context.Context, opts settings) error {
 	if opts.shared.Cache.ByObject, err = status.CacheOptions(); err != nil {
 		return err
 	}
+	monitor.AddCacheOptions(opts.shared.Cache.ByObject)
 	scheme, err := newScheme()
 	if err != nil {
 		return err
@@ -106,12 +122,15 @@ func serve(ctx context.Context, opts settings) error {
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	return mgr.Start(ctx)
+	if err := opts.monitor.add(mgr, users); err != nil {
+		return err
+	}
+	return opts.conversion.beside(ctx, opts, known, func(ctx context.Context) error { return opts.webhooks.serve(ctx, mgr, opts, known) })
 }
 
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta3.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1beta2.AddToScheme, v1beta3.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering types: %w", err)
 		}

@@ -48,4 +48,7 @@ func TestTheFlagsOfTheSharedProgramAreThere(t *testing.T) {
 	assert.Equal(t, ":8082", opts.shared.HealthProbeBindAddress)
 	assert.False(t, opts.shared.LeaderElect)
 	assert.Equal(t, "datapower-sidecar", opts.shared.LeaderElectionID)
+	assert.True(t, opts.webhooks.enabled)
+	assert.Equal(t, ":9443", opts.webhooks.address)
+	assert.Equal(t, "datapower-operator", opts.webhooks.service)
 }

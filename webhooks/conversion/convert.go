@@ -47,10 +47,23 @@ func (c Converter) ConvertObject(raw []byte, desiredAPIVersion string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
+	object, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	return c.convert(object, to)
+}
+
+func decode(raw []byte) (map[string]any, error) {
 	var object map[string]any
 	if err := utiljson.Unmarshal(raw, &object); err != nil {
 		return nil, fmt.Errorf("%w: no JSON object", ErrMalformed)
 	}
+	return object, nil
+}
+
+// convert converts an object, which is used up.
+func (c Converter) convert(object map[string]any, to string) (out []byte, err error) {
 	switch object["kind"] {
 	case serviceKind:
 		object, err = c.service(object, to)
@@ -62,8 +75,8 @@ func (c Converter) ConvertObject(raw []byte, desiredAPIVersion string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := compact(object)
-	return []byte(out), err
+	text, err := compact(object)
+	return []byte(text), err
 }
 
 // list converts each item, which has the version of the list when it names none.
@@ -99,12 +112,15 @@ func (c Converter) list(list map[string]any, to string) (map[string]any, error) 
 // service converts one object, which is used up.
 func (c Converter) service(object map[string]any, to string) (map[string]any, error) {
 	from, err := versionOf(object["apiVersion"])
-	if err != nil || from == to {
-		return object, err
+	if err != nil {
+		return nil, named(err, object)
+	}
+	if from == to {
+		return object, nil
 	}
 	notes, err := readAnnotations(object)
 	if err != nil {
-		return nil, err
+		return nil, named(err, object)
 	}
 	b := body{}
 	for _, part := range []string{"spec", "status"} {
@@ -144,5 +160,7 @@ func versionOf(apiVersion any) (string, error) {
 // named adds to an error which object it is about.
 func named(err error, object map[string]any) error {
 	metadata, _ := object["metadata"].(map[string]any)
-	return fmt.Errorf("%s %v/%v: %w", serviceKind, metadata["namespace"], metadata["name"], err)
+	namespace, _ := metadata["namespace"].(string)
+	name, _ := metadata["name"].(string)
+	return fmt.Errorf("%s %s/%s: %w", serviceKind, namespace, name, err)
 }

@@ -129,6 +129,7 @@ const (
 	lifecycleDebounceMs            = 10000
 	peeringRecoveryCheckIntervalMs = 1000
 	monitorGatewayPeering          = false
+	restManagementPort             = 5554
 )
 
 // Monitor fills the defaults into a DataPowerMonitor.
@@ -143,10 +144,16 @@ func Monitor(monitor *v1beta2.DataPowerMonitor) {
 	if spec.MonitorGatewayPeering == nil {
 		spec.MonitorGatewayPeering = new(monitorGatewayPeering)
 	}
+	if spec.RestManagement != nil && spec.RestManagement.Port == nil {
+		spec.RestManagement.Port = new(int32(restManagementPort))
+	}
 }
 
 func fillMonitor(spec map[string]any) {
 	absent(spec, "lifecycleDebounceMs", int64(lifecycleDebounceMs))
 	absent(spec, "peeringRecoveryCheckIntervalMs", int64(peeringRecoveryCheckIntervalMs))
 	absent(spec, "monitorGatewayPeering", monitorGatewayPeering)
+	if settings, ok := spec["restManagement"].(map[string]any); ok {
+		absent(settings, "port", int64(restManagementPort))
+	}
 }

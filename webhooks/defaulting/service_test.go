@@ -362,6 +362,9 @@ func TestAMonitorGetsTheDefaultsOfItsSchema(t *testing.T) {
 	require.NoError(t, yaml.UnmarshalStrict(content, crd))
 	want := map[string]any{}
 	for name, property := range crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties {
+		if property.Default == nil {
+			continue
+		}
 		var value any
 		require.NoError(t, utiljson.Unmarshal(property.Default.Raw, &value))
 		want[name] = value
@@ -375,6 +378,13 @@ func TestAMonitorGetsTheDefaultsOfItsSchema(t *testing.T) {
 	raw, err := json.Marshal(typed.Spec)
 	require.NoError(t, err)
 	assert.Equal(t, want, parse(t, string(raw)))
+
+	object["spec"] = map[string]any{"restManagement": map[string]any{}}
+	require.NoError(t, defaulting.Object(object, defaulting.Defaults{}))
+	assert.Equal(t, map[string]any{"port": int64(5554)}, object["spec"].(map[string]any)["restManagement"])
+	typed = &v1beta2.DataPowerMonitor{Spec: v1beta2.DataPowerMonitorSpec{RestManagement: &v1beta2.RestManagement{}}}
+	defaulting.Monitor(typed)
+	assert.Equal(t, new(int32(5554)), typed.Spec.RestManagement.Port)
 
 	kept := &v1beta2.DataPowerMonitor{Spec: v1beta2.DataPowerMonitorSpec{
 		LifecycleDebounceMs: new(int32(2000)), PeeringRecoveryCheckIntervalMs: new(int32(3000)), MonitorGatewayPeering: new(true),

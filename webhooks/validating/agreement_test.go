@@ -190,6 +190,18 @@ func TestWhatTheSchemaRefusesOfMonitorsIsRefused(t *testing.T) {
 			assert.Len(t, ours, len(schema))
 		}
 	}
+	for _, port := range []*int32{nil, new(int32(0)), new(int32(1)), new(int32(65535)), new(int32(65536))} {
+		for _, secret := range []string{"", "certificates"} {
+			for _, insecure := range []*bool{nil, new(false), new(true)} {
+				monitor := &v1beta2.DataPowerMonitor{Spec: v1beta2.DataPowerMonitorSpec{RestManagement: &v1beta2.RestManagement{
+					Port: port, TLS: &v1beta2.GatewayTLS{SecretName: secret, ServerName: "gw.example.com", InsecureSkipVerify: insecure},
+				}}}
+				monitor.Name = "gw"
+				ours, _ := validating.Monitor(monitor, nil, false)
+				requireAgreement(t, crd.create(t, monitor), ours, monitor)
+			}
+		}
+	}
 }
 
 // newFiller fills services with values on both sides of the rules. A tidy one keeps the plain rules of the schema most

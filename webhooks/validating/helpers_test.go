@@ -15,21 +15,13 @@ import (
 	"github.com/datapower-operator/datapower-operator/webhooks/validating"
 )
 
-// chartCatalogue is the catalogue of the chart's values.
-type chartCatalogue struct{ *catalogue.Catalogue }
-
-func (c chartCatalogue) LicenseUses(id string) ([]string, bool) {
-	license, known := c.License(id)
-	return license.Uses, known
-}
-
 func loadCatalogue(t testing.TB) validating.Catalogue {
 	t.Helper()
 	values, err := os.ReadFile("../../helm-charts/datapowerservice/values.yaml")
 	require.NoError(t, err)
 	c, err := catalogue.Parse(values)
 	require.NoError(t, err)
-	return chartCatalogue{c}
+	return c
 }
 
 // smallCatalogue knows more of few versions than the chart knows of many.

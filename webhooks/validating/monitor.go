@@ -30,10 +30,40 @@ func Monitor(monitor, old *v1beta2.DataPowerMonitor, serviceExists bool) (field.
 	if !isTrue(spec.MonitorGatewayPeering) && interval != nil && *interval != defaultInterval {
 		f.warn(specPath.Child("peeringRecoveryCheckIntervalMs"), "has no effect: monitorGatewayPeering is false")
 	}
+	f.restManagement(spec.RestManagement, isTrue(spec.MonitorGatewayPeering))
 	if old == nil {
 		f.monitorName(monitor.Name, serviceExists)
 	}
 	return f.errors, f.warnings
+}
+
+// restManagement checks how gateways are reached. used says that somebody reaches for them.
+func (f *findings) restManagement(settings *v1beta2.RestManagement, used bool) {
+	if settings == nil {
+		return
+	}
+	path := specPath.Child("restManagement")
+	if !used {
+		f.warn(path, "has no effect: monitorGatewayPeering is false")
+	}
+	f.port(path.Child("port"), settings.Port)
+	if settings.TLS == nil {
+		return
+	}
+	path = path.Child("tls")
+	insecure := isTrue(settings.TLS.InsecureSkipVerify)
+	f.object(path.Child("secretName"), settings.TLS.SecretName, "Secret")
+	f.length(path.Child("serverName"), settings.TLS.ServerName, maxNameLength)
+	if insecure && settings.TLS.SecretName != "" {
+		f.forbidden(path.Child("insecureSkipVerify"), "excludes secretName: remove insecureSkipVerify to verify the gateways")
+	}
+	if insecure && settings.TLS.ServerName != "" {
+		f.warn(path.Child("serverName"), "has no effect: insecureSkipVerify is true")
+	}
+	if insecure {
+		f.warn(path.Child("insecureSkipVerify"),
+			"lets whoever can redirect the operator's connections learn the administrator's password: name a Secret with ca.crt or tls.crt in secretName instead")
+	}
 }
 
 // monitorName warns of a monitor that no service has or that comes late. The names link the two.

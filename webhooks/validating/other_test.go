@@ -37,6 +37,23 @@ func TestMonitors(t *testing.T) {
 			"gw", `{peeringRecoveryCheckIntervalMs: 2000}`, false, nil,
 			[]string{`spec.peeringRecoveryCheckIntervalMs has no effect: monitorGatewayPeering is false`},
 		},
+		"pinned certificates": {"gw", `{monitorGatewayPeering: true, restManagement: {port: 5555, tls: {secretName: certs, serverName: gw.example.com}}}`, false, nil, nil},
+		"gateways that nobody reaches for": {
+			"gw", `{restManagement: {port: 5554}}`, false, nil, []string{`spec.restManagement has no effect: monitorGatewayPeering is false`},
+		},
+		"gateways that are not verified": {
+			"gw", `{monitorGatewayPeering: true, restManagement: {tls: {insecureSkipVerify: true, serverName: a}}}`, false, nil, []string{
+				`spec.restManagement.tls.serverName has no effect: insecureSkipVerify is true`,
+				`spec.restManagement.tls.insecureSkipVerify lets whoever can redirect the operator's connections learn the administrator's password: name a Secret with ca.crt or tls.crt in secretName instead`,
+			},
+		},
+		"gateways that cannot be reached": {
+			"gw", `{monitorGatewayPeering: true, restManagement: {port: 0, tls: {secretName: A, serverName: ` + strings.Repeat("a", 254) + `}}}`, false, []string{
+				`spec.restManagement.port: Invalid value: "integer": must be a port number: choose one from 1 to 65535`,
+				`spec.restManagement.tls.secretName: Invalid value: "string": must be the name of a Secret: lower-case letters, digits, '-' and '.', at most 253 characters`,
+				`spec.restManagement.tls.serverName: Too long: may not be more than 253 characters`,
+			}, nil,
+		},
 		"an interval that something uses": {"gw", `{peeringRecoveryCheckIntervalMs: 2000, monitorGatewayPeering: true}`, false, nil, nil},
 	}
 	for name, test := range tests {

@@ -28,6 +28,8 @@ func (f *findings) pods(spec *v1beta3.DataPowerServiceSpec) {
 	oneOf(f, specPath.Child("podManagementPolicy"), spec.PodManagementPolicy,
 		v1beta3.PodManagementPolicyParallel, v1beta3.PodManagementPolicyOrderedReady)
 	f.objects(specPath.Child("imagePullSecrets"), spec.ImagePullSecrets, "Secret")
+	f.repeated(specPath.Child("imagePullSecrets"), spec.ImagePullSecrets)
+	f.tolerations(spec.Tolerations, specPath.Child("tolerations"))
 	f.object(specPath.Child("serviceAccountName"), spec.ServiceAccountName, "ServiceAccount")
 	f.affinity(spec.Affinity, specPath.Child("affinity"))
 	f.labels(spec.Labels, specPath.Child("labels"))
@@ -82,6 +84,41 @@ func (f *findings) hostAliases(aliases []corev1.HostAlias, path *field.Path) {
 			if len(validation.IsDNS1123Subdomain(name)) > 0 {
 				f.invalid(path.Index(i).Child("hostnames").Index(j), stringKind, "must be a host name: lower-case letters, digits, '-' and '.'")
 			}
+		}
+	}
+}
+
+// repeated warns of names that say nothing new.
+func (f *findings) repeated(path *field.Path, names []string) {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			f.warn(path.Index(i), "has no effect: an earlier entry has the same name")
+		}
+	}
+}
+
+// tolerations requires what Kubernetes requires of them, which would refuse the pods.
+func (f *findings) tolerations(tolerations []corev1.Toleration, path *field.Path) {
+	for i, toleration := range tolerations {
+		at := path.Index(i)
+		oneOf(f, at.Child("operator"), toleration.Operator,
+			corev1.TolerationOpExists, corev1.TolerationOpEqual, corev1.TolerationOpLt, corev1.TolerationOpGt)
+		oneOf(f, at.Child("effect"), toleration.Effect,
+			corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute)
+		if toleration.Key != "" && len(validation.IsQualifiedName(toleration.Key)) > 0 {
+			f.invalid(at.Child("key"), stringKind, "must be the key of a taint: an optional domain and '/', then at most 63 letters, digits, '-', '_' and '.'")
+		}
+		if toleration.Key == "" && toleration.Operator != corev1.TolerationOpExists {
+			f.invalid(at.Child("operator"), stringKind, "must be Exists when there is no key: it then tolerates every taint")
+		}
+		if toleration.Operator == corev1.TolerationOpExists && toleration.Value != "" {
+			f.invalid(at.Child("value"), stringKind, "must not be set when operator is Exists: remove it")
+		}
+		if toleration.TolerationSeconds != nil && toleration.Effect != corev1.TaintEffectNoExecute {
+			f.invalid(at.Child("effect"), stringKind, "must be NoExecute when tolerationSeconds is set")
+		}
+		if toleration.Operator != corev1.TolerationOpExists && len(validation.IsValidLabelValue(toleration.Value)) > 0 {
+			f.invalid(at.Child("value"), stringKind, "must be the value of a taint: at most 63 letters, digits, '-', '_' and '.'")
 		}
 	}
 }

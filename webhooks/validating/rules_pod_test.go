@@ -145,6 +145,26 @@ var podRules = map[string]rule{
 		`imagePullSecrets: [a, a]`, `imagePullSecrets: [A]`,
 		[]string{`spec.imagePullSecrets[0]: Invalid value: "string": must be the name of a Secret: lower-case letters, digits, '-' and '.', at most 253 characters`},
 	},
+	"a toleration's operator must be known": {
+		`tolerations: [{operator: Exists}, {key: a.b/c, operator: Equal, value: v, effect: NoSchedule}, {key: size, operator: Gt, value: "5"}]`,
+		`tolerations: [{key: a, operator: In}, {operator: Equal}, {value: hunter2}]`,
+		[]string{
+			`spec.tolerations[0].operator: Unsupported value: "string": supported values: "Equal", "Exists", "Gt", "Lt"`,
+			`spec.tolerations[1].operator: Invalid value: "string": must be Exists when there is no key: it then tolerates every taint`,
+			`spec.tolerations[2].operator: Invalid value: "string": must be Exists when there is no key: it then tolerates every taint`,
+		},
+	},
+	"a toleration has the form of a taint": {
+		`tolerations: [{key: a, effect: NoExecute, tolerationSeconds: 5}]`,
+		`tolerations: [{key: "a b", value: "c d", effect: Now}, {key: a, operator: Exists, value: v}, {key: a, tolerationSeconds: 5}]`,
+		[]string{
+			`spec.tolerations[0].effect: Unsupported value: "string": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"`,
+			`spec.tolerations[0].key: Invalid value: "string": must be the key of a taint: an optional domain and '/', then at most 63 letters, digits, '-', '_' and '.'`,
+			`spec.tolerations[0].value: Invalid value: "string": must be the value of a taint: at most 63 letters, digits, '-', '_' and '.'`,
+			`spec.tolerations[1].value: Invalid value: "string": must not be set when operator is Exists: remove it`,
+			`spec.tolerations[2].effect: Invalid value: "string": must be NoExecute when tolerationSeconds is set`,
+		},
+	},
 	"a ServiceAccount has its name": {
 		`serviceAccountName: a`, `serviceAccountName: A`,
 		[]string{`spec.serviceAccountName: Invalid value: "string": must be the name of a ServiceAccount: lower-case letters, digits, '-' and '.', at most 253 characters`},
