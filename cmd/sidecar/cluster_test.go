@@ -112,10 +112,10 @@ func (r *rig) run(t *testing.T, kubeconfig string) {
 		"--kubeconfig", kubeconfig, "--chart-values", filepath.Join("..", "..", "helm-charts", "datapowerservice", "values.yaml"),
 		"--metrics-bind-address", r.metrics, "--health-probe-bind-address", r.probe,
 		"--webhook-host=127.0.0.1", "--webhook-bind-address=127.0.0.1:0", "--webhook-drain=0",
-		"--watches-file", filepath.Join("..", "..", "watches.yaml"),
+		"--watches-file", filepath.Join("..", "..", "watches.yaml"), "--conversion=both",
 	}
 	getenv := func(key string) string {
-		return map[string]string{"WATCH_NAMESPACE": watched, "NAMESPACED_NAME": "sidecar"}[key]
+		return map[string]string{"WATCH_NAMESPACE": watched, "NAMESPACED_NAME": "sidecar", "CONVERSION_WEBHOOK_IMAGE": "operator:1"}[key]
 	}
 	exited := make(chan int, 1)
 	go func() { exited <- run(ctx, args, getenv, r.log) }()
@@ -191,6 +191,7 @@ func testWithCluster(t *testing.T) {
 		require.Eventually(t, func() bool { return r.leaseHolder(t) != "" }, patience, tick, "%s", r.log)
 	})
 	t.Run("its webhooks judge what is in its namespaces", func(t *testing.T) { r.judges(t) })
+	t.Run("it converts, and keeps the conversion webhook", func(t *testing.T) { r.converts(t) })
 	t.Run("it writes the status and tells why", func(t *testing.T) { r.writesStatus(t) })
 	t.Run("its metrics are for those who may read them", func(t *testing.T) {
 		url := "https://" + r.metrics + "/metrics"
@@ -207,8 +208,8 @@ func testWithCluster(t *testing.T) {
 	t.Run("it missed no right and kept its secrets", func(t *testing.T) {
 		assert.NotContains(t, r.log.String(), "forbidden")
 		for line := range strings.Lines(r.log.String()) {
-			// controller-runtime says so at every stop of a leader.
-			if !strings.Contains(line, "leader election lost") {
+			// controller-runtime says so at every stop of a leader, client-go when it is just renewing.
+			if !strings.Contains(line, "leader election lost") && !strings.Contains(line, "Error retrieving lease lock") {
 				assert.NotContains(t, line, `"level":"error"`)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -22,14 +23,18 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/wiring"
 )
 
-// newManager returns a manager that asks no API server for anything before it is started.
-func newManager(t *testing.T) manager.Manager {
+// newManager returns a manager of an API server with the kind Demo in some groups; it asks no API server for anything before it is started.
+func newManager(t *testing.T, groups ...string) manager.Manager {
 	t.Helper()
+	served := meta.NewDefaultRESTMapper(nil)
+	for _, group := range groups {
+		served.Add(schema.GroupVersionKind{Group: group, Version: "v1", Kind: "Demo"}, meta.RESTScopeNamespace)
+	}
 	scheme := runtime.NewScheme()
 	require.NoError(t, corev1.AddToScheme(scheme))
 	mgr, err := ctrl.NewManager(&rest.Config{Host: "https://127.0.0.1:1"}, ctrl.Options{
 		Scheme: scheme, Metrics: metricsserver.Options{BindAddress: "0"},
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return meta.NewDefaultRESTMapper(nil), nil },
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return served, nil },
 	})
 	require.NoError(t, err)
 	return mgr
@@ -46,7 +51,7 @@ func parse(t *testing.T, text string) []watches.Watch {
 }
 
 func TestTwoGroupsMayHaveAKindOfOneName(t *testing.T) {
-	require.NoError(t, wiring.Add(newManager(t), wiring.Options{Watches: parse(t, `
+	require.NoError(t, wiring.Add(newManager(t, "first.test", "second.test"), wiring.Options{Watches: parse(t, `
 - {group: first.test, version: v1, kind: Demo, chart: demo}
 - {group: second.test, version: v1, kind: Demo, chart: demo}
 `)}))

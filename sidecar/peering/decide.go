@@ -22,8 +22,9 @@ type State struct {
 	Settling map[Target]bool
 	// Spent are targets that cannot be reset any more.
 	Spent map[Target]bool
-	// Open are resets that the journal has and that are not running.
-	Open []Reset
+	// Open are resets that the journal has and that are not running. Unfinished says that all others wait for them.
+	Open       []Reset
+	Unfinished bool
 	// Patient are peerings without a primary that are given time for a failover.
 	Patient map[Key]bool
 }
@@ -159,8 +160,8 @@ func (g group) obstacle(state State, step Step, primariesOnly bool) Wait {
 	if wait := g.waitForPods(state); wait.Reason != "" {
 		return wait
 	}
-	if leftDisabled(state, step.PodUID, step.Key) {
-		return Wait{Reason: ReasonPeeringDisabled, Message: "an earlier reset of it has to be finished first"}
+	if state.Unfinished || leftDisabled(state, step.PodUID, step.Key) {
+		return Wait{Reason: ReasonPeeringDisabled, Message: "an earlier reset has to be finished first"}
 	}
 	if state.Settling[step.Target] {
 		return Wait{Reason: ReasonStillStale, Message: "its reset has to show an effect first"}

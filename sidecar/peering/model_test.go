@@ -32,13 +32,14 @@ const (
 	refusing   fault = "refusing"   // neither actions nor writes
 	actionless fault = "actionless" // no action, but writes
 	lossy      fault = "lossy"      // actions are done, and their answers are 500
+	stubborn   fault = "stubborn"   // no action, and enabling fails several times
 )
 
 // healable tells whether a gateway with the fault can be reset.
-func (f fault) healable() bool { return f == fine || f == actionless || f == lossy }
+func (f fault) healable() bool { return f == fine || f == actionless || f == lossy || f == stubborn }
 
-// relink is how long a member takes to be linked again after a reset.
-const relink = 300 * time.Millisecond
+// stubbornTries is how often a stubborn gateway refuses to be enabled, more often than one reset tries.
+const stubbornTries = enableTries + 2
 
 // world is a model of a service with one peering: gateways, pods, an API server with the journal. Its links follow the rules
 // that the stand-in has, without sockets.
@@ -60,6 +61,8 @@ type world struct {
 	broken          []string
 	resets          int
 	writing         bool
+	// relink is how long a member takes to be linked again after a reset.
+	relink time.Duration
 }
 
 // event is something that happens to the pods at a time.
@@ -73,8 +76,11 @@ type modelGateway struct {
 	fault    fault
 	disabled bool
 	userOff  bool
+	refusals int
 	// known are rows; linked at which time, the zero time means never.
 	known map[string]time.Time
+	// reset is when it was reset last.
+	reset time.Time
 }
 
 func (w *world) violated(format string, values ...any) {
@@ -209,6 +215,9 @@ func (w *world) check(g *modelGateway) {
 		w.violated("reset of %s takes the quorum away: %d of %d", g.pod.Name, len(active), len(members))
 	}
 	for _, other := range members {
+		if other != g && w.generation == 0 && w.relinking(other) {
+			w.violated("reset of %s while %s is not linked again", g.pod.Name, other.pod.Name)
+		}
 		if other != g && other.disabled {
 			w.violated("reset of %s while %s is disabled", g.pod.Name, other.pod.Name)
 		}
@@ -219,10 +228,13 @@ func (w *world) check(g *modelGateway) {
 	}
 }
 
+// relinking tells whether a member was reset and is not linked again.
+func (w *world) relinking(g *modelGateway) bool { return time.Now().Before(g.reset.Add(w.relink)) }
+
 // forget is what a reset does.
 func (w *world) forget(g *modelGateway) {
-	g.known = map[string]time.Time{}
-	w.join(g, time.Now().Add(relink))
+	g.known, g.reset = map[string]time.Time{}, time.Now()
+	w.join(g, time.Now().Add(w.relink))
 }
 
 // process is one process of the operator in the model: what it does after its death has no effect.
@@ -372,7 +384,7 @@ func (c *modelClient) PeeringStatus(ctx context.Context, _ string) (rows []datap
 func (c *modelClient) Operations(ctx context.Context, _ string) (names []string, err error) {
 	err = c.use(ctx, func(g *modelGateway) error {
 		names = []string{"SaveConfig"}
-		if g.fault != refusing && g.fault != actionless {
+		if g.fault != refusing && g.fault != actionless && g.fault != stubborn {
 			names = append(names, "PeeringReset")
 		}
 		return nil
@@ -408,7 +420,7 @@ func (c *modelClient) change(ctx context.Context, check, do func(*modelGateway) 
 
 func (c *modelClient) Action(ctx context.Context, _ string, body json.RawMessage) (datapower.ActionResult, error) {
 	return datapower.ActionResult{}, c.change(ctx, func(g *modelGateway) error {
-		if !strings.Contains(string(body), `"PeeringReset"`) || g.fault == refusing || g.fault == actionless {
+		if !strings.Contains(string(body), `"PeeringReset"`) || g.fault == refusing || g.fault == actionless || g.fault == stubborn {
 			return datapower.ErrUnsupported
 		}
 		c.world.check(g)
@@ -440,6 +452,10 @@ func (c *modelClient) SetAdminState(ctx context.Context, _, _ string, state data
 	}, func(g *modelGateway) error {
 		if g.fault == lying {
 			return nil
+		}
+		if g.fault == stubborn && !disable && g.refusals < stubbornTries {
+			g.refusals++
+			return errModel
 		}
 		if g.disabled && !disable {
 			g.disabled = false

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
@@ -20,6 +21,8 @@ type scenario struct {
 	Changes []change
 	CrashAt int
 	After   bool
+	// Relink is how long links take to come back after a reset.
+	Relink time.Duration
 	// UserOff is the position of a pod whose peering its user disabled, -1 for none.
 	UserOff int
 }
@@ -44,7 +47,7 @@ const (
 )
 
 func drawScenario(t *rapid.T) scenario {
-	faults := []fault{fine, fine, fine, fine, actionless, hanging, failing, lying, refusing, lossy}
+	faults := []fault{fine, fine, fine, fine, actionless, hanging, failing, lying, refusing, lossy, stubborn}
 	s := scenario{UserOff: -1}
 	s.Faults = rapid.SliceOfN(rapid.SampledFrom(faults), 1, 5).Draw(t, "faults")
 	kinds := []string{replaced, replaced, sameIP, reused, scaled, lingering}
@@ -57,6 +60,7 @@ func drawScenario(t *rapid.T) scenario {
 		})
 	}
 	s.CrashAt = rapid.IntRange(0, 12).Draw(t, "crash at")
+	s.Relink = time.Duration(rapid.SampledFrom([]int{300, 2500}).Draw(t, "relink")) * time.Millisecond
 	s.After = rapid.Bool().Draw(t, "the write is done")
 	if rapid.IntRange(0, 5).Draw(t, "user") == 0 {
 		s.UserOff = rapid.IntRange(0, len(s.Faults)-1).Draw(t, "user's")
@@ -69,7 +73,7 @@ func drawScenario(t *rapid.T) scenario {
 
 // build makes the world of a scenario.
 func (s scenario) build() *world {
-	w := &world{begin: time.Now(), gateways: map[types.UID]*modelGateway{}, crashAt: s.CrashAt, after: s.After}
+	w := &world{begin: time.Now(), gateways: map[types.UID]*modelGateway{}, crashAt: s.CrashAt, after: s.After, relink: s.Relink}
 	number := 0
 	var used []string
 	promised := map[string]bool{} // to pods without an address yet
@@ -242,4 +246,33 @@ func TestDeathAtEachWrite(t *testing.T) {
 			require.Empty(t, broken, "write %d, done: %v", at+1, after)
 		}
 	}
+}
+
+// A gateway that hangs holds the others up once, not at every look.
+func TestAHangingGatewayHoldsUpOnce(t *testing.T) {
+	s := scenario{Faults: []fault{fine, fine, hanging, fine}, Changes: []change{{Pod: 3, Kind: replaced}}, UserOff: -1}
+	var took time.Duration
+	var left int
+	synctest.Test(t, func(t *testing.T) {
+		w := s.build()
+		w.die = func() {}
+		p := process{w, 0}
+		report := New(Options{Pods: p, Gateways: p}).Work(t.Context(), Service{}, p)
+		took = report.Ended.Sub(report.Began)
+		left = len(w.stale(w.sorted()[0])) + len(w.stale(w.sorted()[1]))
+	})
+	assert.Zero(t, left)
+	assert.Less(t, took, 30*time.Second, "of the clock that the test has for itself")
+}
+
+// A look that began before a reset says nothing about the links after it.
+func TestAnOldLookIsNoView(t *testing.T) {
+	pod := podsOf("10.0.0.1")[0]
+	r := New(Options{}).newRun(t.Context(), Service{}, nil)
+	defer r.close()
+	r.pods, r.epoch = []Pod{pod}, 1
+	r.take(looked{session: sessionOf(pod), view: rowsOf("10.0.0.1 primary")})
+	assert.Empty(t, r.views)
+	r.take(looked{session: sessionOf(pod), view: rowsOf("10.0.0.1 primary"), epoch: 1})
+	assert.Len(t, r.views, 1)
 }

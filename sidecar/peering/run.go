@@ -44,9 +44,11 @@ type run struct {
 
 	decision Decision
 	open     []Reset
-	attempts map[Target]*attempt
-	found    map[Target]map[netip.Addr]bool
-	resets   map[types.UID][]ResetReport
+	// openLooks counts the looks in a row that resets were open at.
+	openLooks int
+	attempts  map[Target]*attempt
+	found     map[Target]map[netip.Addr]bool
+	resets    map[types.UID][]ResetReport
 }
 
 // attempt is what was tried with one target.
@@ -107,7 +109,7 @@ func (r *run) close() {
 func (r *run) state() State {
 	state := State{
 		Pods: r.pods, Views: r.views, Awaited: map[types.UID]bool{}, Settling: map[Target]bool{}, Spent: map[Target]bool{},
-		Open: r.open, Patient: map[Key]bool{},
+		Open: r.open, Unfinished: len(r.open) > 0 && r.openLooks < r.worker.policy.SettleLooks, Patient: map[Key]bool{},
 	}
 	for _, pod := range r.pods {
 		state.Awaited[pod.UID] = r.awaited(pod)
@@ -148,6 +150,9 @@ func (r *run) attempt(target Target) *attempt {
 
 // settle compares the latest look with what resets should have done, and notes what it found.
 func (r *run) settle() {
+	if r.openLooks++; len(r.open) == 0 {
+		r.openLooks = 0
+	}
 	r.decision = Decide(r.state())
 	for target, stale := range r.decision.Stale {
 		if r.found[target] == nil {

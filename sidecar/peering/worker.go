@@ -41,7 +41,8 @@ type Policy struct {
 	// LookTimeout bounds a look at one gateway. Patience is how long the others wait for it at one look; once it was late,
 	// they do not wait any more.
 	LookTimeout, Patience time.Duration
-	// SettleLooks is how many looks after a reset its effect may show.
+	// SettleLooks is how many looks after a reset its effect may show, and how many looks all others wait for one that
+	// cannot be finished.
 	SettleLooks int
 	// FailoverLooks is how many looks in a row a peering without a primary may take for its own failover.
 	FailoverLooks int

@@ -157,14 +157,13 @@ func TestAReasonThatGoesAway(t *testing.T) {
 		c.behind, err = c.list(t.Context())
 		require.NoError(t, err)
 		c.behind = c.behind[:2] // as if gw-2 were gone
-		c.instance("gw-2").SetFaults(gateway.Faults{Unreachable: true})
-		for _, name := range []string{"gw-0", "gw-1"} {
-			require.NoError(t, c.instance(name).Member(domain, "gwd").Reset())
-		}
 		c.instance("gw-2").Member(domain, "gwd").Disable()
+		c.stale("gw-0", "10.0.0.3")
+		c.stale("gw-1", "10.0.0.3")
 		before := c.fleet.Requests().Last()
 		c.work(func(o *Options) { o.Policy.Polls = 3 })
 		assert.Empty(t, c.writes(before))
+		assert.NotZero(t, c.liveReads)
 	})
 	t.Run("a new pod takes the stale address right before the reset", func(t *testing.T) {
 		c := newCluster(t)

@@ -149,7 +149,7 @@ func (m *Manager) work(ctx context.Context, queue workqueue.TypedRateLimitingInt
 	again, err := m.round(round)
 	switch {
 	case ctx.Err() != nil:
-	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err):
+	case apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || errors.Is(err, errGone):
 		// Somebody was faster. What they wrote arrives by the watches.
 		m.options.Log.V(1).Info("looking again", "reason", err.Error())
 		queue.AddRateLimited(key)

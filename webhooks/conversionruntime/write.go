@@ -2,6 +2,7 @@ package conversionruntime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,12 +11,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // fieldManager owns what this package writes.
 const fieldManager = "datapower-conversion"
+
+// errGone says that an object was deleted since it was looked at. Its end arrives by the watch.
+var errGone = errors.New("the object was deleted meanwhile")
 
 // writer brings objects into their desired state. What it has written or found right it does not look at again before
 // the object changes.
@@ -51,7 +56,11 @@ func (w *writer) ensure(ctx context.Context, desired, live client.Object, exists
 	}
 	before := live.GetResourceVersion()
 	overlay(desired, live)
-	if err := w.client.Update(ctx, desired, client.FieldOwner(fieldManager)); err != nil {
+	err = w.client.Update(ctx, desired, client.FieldOwner(fieldManager))
+	if apierrors.IsNotFound(err) {
+		return false, errGone
+	}
+	if err != nil {
 		return false, fmt.Errorf("updating %s: %w", describe(desired), err)
 	}
 	w.verified[key] = mark(desired)

@@ -20,13 +20,19 @@ type Source[L runtime.Object] interface {
 	Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error)
 }
 
+// Object is what can be watched.
+type Object interface {
+	runtime.Object
+	metav1.Object
+}
+
 // Objects are a few objects of type T. It is a runnable of a controller manager that needs no leadership.
-type Objects[T runtime.Object] struct {
+type Objects[T Object] struct {
 	informers map[string]cache.SharedIndexInformer
 }
 
 // New watches the objects of these names once it is started. example is an empty object.
-func New[T, L runtime.Object](source Source[L], example T, names ...string) *Objects[T] {
+func New[T Object, L runtime.Object](source Source[L], example T, names ...string) *Objects[T] {
 	o := &Objects[T]{informers: map[string]cache.SharedIndexInformer{}}
 	for _, name := range names {
 		o.informers[name] = cache.NewSharedIndexInformer(only(source, name), example, 0, cache.Indexers{})
@@ -34,9 +40,16 @@ func New[T, L runtime.Object](source Source[L], example T, names ...string) *Obj
 	return o
 }
 
-func only[L runtime.Object](source Source[L], name string) *cache.ListWatch {
+// plain is a list and a watch. Streaming the list instead spares nothing for one object, and not everything that
+// serves the API can do it.
+type plain struct{ *cache.ListWatch }
+
+// IsWatchListSemanticsUnSupported tells client-go's reflector.
+func (plain) IsWatchListSemanticsUnSupported() bool { return true }
+
+func only[L runtime.Object](source Source[L], name string) plain {
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-	return &cache.ListWatch{
+	return plain{&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			options.FieldSelector = selector
 			return source.List(ctx, options)
@@ -45,7 +58,7 @@ func only[L runtime.Object](source Source[L], name string) *cache.ListWatch {
 			options.FieldSelector = selector
 			return source.Watch(ctx, options)
 		},
-	}
+	}}
 }
 
 // OnChange calls changed after each change of an object, and once for each that is there already. It must return soon.
@@ -53,7 +66,7 @@ func only[L runtime.Object](source Source[L], name string) *cache.ListWatch {
 func (o *Objects[T]) OnChange(changed func(name string, object T)) error {
 	for name, informer := range o.informers {
 		tell := func(object any) {
-			if typed, ok := object.(T); ok {
+			if typed, ok := object.(T); ok && typed.GetName() == name {
 				changed(name, typed)
 			}
 		}
@@ -103,7 +116,7 @@ func (o *Objects[T]) Get(name string) (T, bool) {
 		return none, false
 	}
 	for _, object := range informer.GetStore().List() {
-		if typed, ok := object.(T); ok {
+		if typed, ok := object.(T); ok && typed.GetName() == name {
 			return typed, true
 		}
 	}

@@ -304,10 +304,10 @@ func (k *Keeper) external(ctx context.Context) (Kept, error) {
 	trusted, err := ParseBundle(bundle)
 	if err != nil {
 		kept.Bundle = nil
-		return kept, fmt.Errorf("Secret %s, key %s: %w", k.LeafSecret, corev1.ServiceAccountRootCAKey, err)
+		return kept, fmt.Errorf("reading Secret %s, key %s: %w", k.LeafSecret, corev1.ServiceAccountRootCAKey, err)
 	}
 	if _, err := CheckLeaf(leaf, trusted, k.Names, k.Clock.Now()); err != nil {
-		return kept, fmt.Errorf("Secret %s: %w", k.LeafSecret, err)
+		return kept, fmt.Errorf("checking Secret %s: %w", k.LeafSecret, err)
 	}
 	return kept, nil
 }

@@ -254,7 +254,7 @@ version: 10.6-lts`,
 		[]string{`spec.snmp.exporter.port has no effect: the exporter is not enabled`, `spec.snmp.generator has no effect: the exporter is not enabled`},
 	},
 	"a pull secret named twice": {`imagePullSecrets: [a, b, a]`, []string{`spec.imagePullSecrets[2] has no effect: an earlier entry has the same name`}},
-	"a binding": {`createServiceBinding: automatic`, []string{`spec.createServiceBinding is ignored: this operator makes no DataPowerServiceBinding`}},
+	"a binding":                 {`createServiceBinding: automatic`, []string{`spec.createServiceBinding is ignored: this operator makes no DataPowerServiceBinding`}},
 	"tracing": {
 		`{jaegerTracing: {}, odTracing: {enabled: true, imageAgent: a, imageCollector: b, imagePullPolicy: c, odTracingDataHostname: d, odTracingRegistrationHostname: e}}`,
 		[]string{

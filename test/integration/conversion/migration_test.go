@@ -34,6 +34,9 @@ func storedAs(version string) func(*apiextensionsv1.CustomResourceDefinition) {
 func (w *world) stored(n int) {
 	w.Helper()
 	w.install(storedAs("v1beta1"))
+	w.eventually("the definition is served", func() bool {
+		return w.client.Create(w.Context(), oldService(gateways, "gw-0000")) == nil
+	})
 	jobs := make(chan int)
 	var makers sync.WaitGroup
 	for range 8 {
@@ -43,7 +46,7 @@ func (w *world) stored(n int) {
 			}
 		})
 	}
-	for i := range n {
+	for i := 1; i < n; i++ {
 		jobs <- i
 	}
 	close(jobs)

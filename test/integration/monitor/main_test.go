@@ -55,8 +55,21 @@ type world struct {
 	metrics string // where the sidecar serves its metrics
 }
 
+// worldOptions say what is in a world.
+type worldOptions struct {
+	cluster cluster.Options
+	fleet   gateway.FleetOptions
+	flags   []string // of the sidecar
+	alone   bool     // without the helm-operator
+}
+
 // newWorld starts everything but the sidecar.
 func newWorld(t *testing.T, nodes int, flags ...string) *world {
+	t.Helper()
+	return newWorldOf(t, worldOptions{cluster: cluster.Options{Nodes: nodes}, flags: flags})
+}
+
+func newWorldOf(t *testing.T, options worldOptions) *world {
 	t.Helper()
 	bin := os.Getenv(binVariable)
 	if bin == "" {
@@ -64,11 +77,14 @@ func newWorld(t *testing.T, nodes int, flags ...string) *world {
 	}
 	bin, err := filepath.Abs(bin)
 	require.NoError(t, err)
-	w := &world{T: t, bin: bin, logs: t.TempDir(), flags: flags, metrics: "0"}
+	w := &world{T: t, bin: bin, logs: t.TempDir(), flags: options.flags, metrics: "0"}
 	w.root = w
-	w.cluster = clustertest.Start(t, cluster.Options{Nodes: nodes})
+	w.cluster = clustertest.Start(t, options.cluster)
 	w.kubectl("apply", "--server-side", "-k", filepath.Join(repository, "config", "crd"))
-	w.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+	w.until("the resource definitions", func() error { // a definition without any status makes kubectl fail at once
+		_, err := w.tryKubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+		return err
+	})
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1beta2.AddToScheme, v1beta3.AddToScheme} {
 		require.NoError(t, add(scheme))
@@ -77,8 +93,10 @@ func newWorld(t *testing.T, nodes int, flags ...string) *world {
 	config.QPS = -1
 	w.kube, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
 	require.NoError(t, err)
-	w.fleet = fleettest.Start(t, w.cluster.RESTConfig(), gateway.FleetOptions{})
-	w.start("helm-operator", "--watches-file="+filepath.Join(repository, "watches.yaml"))
+	w.fleet = fleettest.Start(t, w.cluster.RESTConfig(), options.fleet)
+	if !options.alone {
+		w.start("helm-operator", "--watches-file="+filepath.Join(repository, "watches.yaml"))
+	}
 	t.Cleanup(func() {
 		if t.Failed() && w.sidecar != nil {
 			t.Logf("sidecar:\n%s", w.sidecar.tail(60))
@@ -151,15 +169,23 @@ func (p *program) tail(lines int) string {
 // kubectl runs kubectl and expects success.
 func (w *world) kubectl(args ...string) string {
 	w.Helper()
+	out, err := w.tryKubectl(args...)
+	require.NoError(w, err)
+	return out
+}
+
+func (w *world) tryKubectl(args ...string) (string, error) {
+	w.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(clustertest.NeedBinaries(w), "kubectl"), args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+w.cluster.KubeconfigPath())
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
-	err := cmd.Run()
-	require.NoError(w, err, "kubectl %s\n%s", strings.Join(args, " "), problems.String())
-	return out.String()
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, problems.String())
+	}
+	return out.String(), nil
 }
 
 // certificate is that of all gateways.

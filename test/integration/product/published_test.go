@@ -30,11 +30,10 @@ var published = []struct {
 		"$my_cp_datapower_instance_name", "capability", "$VAR_APIC_NAMESPACE", "apic",
 		"$my_ibm_cp_datapower_version", "10.6-lts", "$my_ibm_cp_datapower_license", "L-EYGU-PVGRBC").Replace},
 	{file: "03-bbeilke-dev1.yaml", refused: `unknown field "spec.resources.limit"`},
-	{file: "05-cs-tsui-reference-base-v1beta1.yaml", refused: `no matches for kind "DataPowerService" in version "datapower.ibm.com/v1beta1"`},
+	{file: "05-cs-tsui-reference-base-v1beta1.yaml"},
 	{file: "09-mrrt-workshop-dps.yaml"},
-	{file: "12-rsundara-v1beta1-with-datapowermonitor.yaml", refused: `no matches for kind "DataPowerService" in version "datapower.ibm.com/v1beta1"`,
-		prepare: parameter.Replace},
-	{file: "13-ibm-cp4i-samples-v1beta2.sh", prepare: hereDocument, refused: `no matches for kind "DataPowerService" in version "datapower.ibm.com/v1beta2"`},
+	{file: "12-rsundara-v1beta1-with-datapowermonitor.yaml", prepare: parameter.Replace},
+	{file: "13-ibm-cp4i-samples-v1beta2.sh", prepare: hereDocument},
 	{file: "15-blog-persistent-storage.yaml"},
 }
 

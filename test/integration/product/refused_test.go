@@ -72,3 +72,18 @@ func TestAnUnknownChannelIsReportedAndHealsWhenCorrected(t *testing.T) {
 	s.ready("gw")
 	s.eventually("dp/gw", ".status.phase", "Running")
 }
+
+func TestWhatNoWebhookRefusedIsHeldByTheReconcile(t *testing.T) {
+	s := newScene(t, "bypassed")
+	s.apply(minimal("gw"))
+	s.ready("gw")
+	s.apply(minimal("gw", `  hostAliases: [{ip: hunter2}]`, `  tolerations: [{key: a, operator: In}]`))
+	s.eventually("dp/gw", ".status.phase", "Failed")
+	message := s.field("dp/gw", `.status.conditions[?(@.type=="Error")].message`)
+	assert.Contains(t, message, `spec.hostAliases[0].ip: Invalid value: "string": must be an IP address`)
+	assert.Contains(t, message, `spec.tolerations[0].operator: Unsupported value`, "all that is wrong at once")
+	assert.NotContains(t, message, "hunter2")
+	assert.Equal(t, "True", s.field("dp/gw", `.status.conditions[?(@.type=="Ready")].status`), "what runs goes on")
+	s.apply(minimal("gw"))
+	s.eventually("dp/gw", ".status.phase", "Running")
+}

@@ -1,0 +1,252 @@
+package monitor_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/datapower-operator/datapower-operator/api/datapower"
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
+	"github.com/datapower-operator/datapower-operator/test/cluster"
+	"github.com/datapower-operator/datapower-operator/test/gateway"
+	"github.com/datapower-operator/datapower-operator/test/gateway/config"
+)
+
+// stormVariable is how many services with three pods each lose all their pods at once; make bench-storm sets it.
+const stormVariable = "MONITOR_STORM"
+
+// stormDebounce is that of every monitor in the storm.
+const stormDebounce = 10 * time.Second
+
+// TestStorm deletes all pods of many services at once. Nothing here judges times: it prints them.
+func TestStorm(t *testing.T) {
+	count, err := strconv.Atoi(os.Getenv(stormVariable))
+	if err != nil || count < 1 {
+		t.Skipf("takes minutes: set %s to a number of services (make bench-storm does)", stormVariable)
+	}
+	w := newStormWorld(t, count)
+	w.metrics = freeAddress(t)
+	w.startSidecar()
+	runs := w.countWorks()
+	w.populate(count)
+	w.settle(count)
+	before := w.usage()
+	t.Logf("before: %s", before)
+
+	begin := time.Now()
+	runs.reset()
+	require.NoError(t, w.kube.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace("default")))
+	t.Logf("all pods deleted in %s", time.Since(begin).Round(time.Millisecond))
+	w.until5m("all pods back", func() error { return w.allRunning(count) })
+	t.Logf("all pods back after %s", time.Since(begin).Round(time.Millisecond))
+	w.settle(count)
+	t.Logf("all work done after %s", time.Since(begin).Round(time.Millisecond))
+	runs.report(w, count)
+	time.Sleep(20 * time.Second)
+	t.Logf("after: %s (before: %s)", w.usage(), before)
+	for _, name := range []string{"timer_lateness_seconds", "debounce_wait_seconds", "work_duration_seconds", "work_runs_total", "pod_events_total"} {
+		t.Logf("%s", w.scrape("datapower_operator_monitor_"+name))
+	}
+}
+
+// newStormWorld is a world whose control plane is not slowed down, without the helm-operator: the test makes what it
+// would.
+func newStormWorld(t *testing.T, count int) *world {
+	t.Helper()
+	w := newWorldOf(t, worldOptions{
+		cluster: cluster.Options{Nodes: count*3/120 + 2, ControllerManagerArgs: []string{
+			"--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-statefulset-syncs=20"}},
+		fleet: gateway.FleetOptions{Files: func(*corev1.Pod) (config.Files, error) { return stormFiles, nil }},
+		alone: true,
+	})
+	return w
+}
+
+// stormPassword is the password of the hash below, which is in the documentation of DataPowerService.
+const stormPassword = "helloworld"
+
+// stormFiles configure each gateway: one user, the REST management interface and one peering.
+var stormFiles = config.Files{
+	"drouter/config/auto-startup.cfg": []byte("top; configure terminal;\nexec \"config:///auto-user.cfg\"\n" +
+		"rest-mgmt\n  admin-state enabled\n  local-address 0.0.0.0 5554\nexit\ndomain \"apiconnect\"\nexit\n"),
+	"drouter/config/auto-user.cfg": []byte("user \"admin\"\n  password-hashed \"$1$12345678$8.nskQfP4gQ8tk5xw6Wa8/\"\n" +
+		"  access-level privileged\nexit\n"),
+	"drouter/config/apiconnect/apiconnect.cfg": []byte("gateway-peering \"gwd\"\n  local-port 16380\nexit\n"),
+}
+
+// populate makes the services. Their pods mount nothing.
+func (w *world) populate(count int) {
+	w.Helper()
+	require.NoError(w, w.kube.Create(w.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "admin-credentials"}, StringData: map[string]string{"password": stormPassword}}))
+	require.NoError(w, w.kube.Create(w.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "certificates"}, Data: map[string][]byte{"tls.crt": w.certificate()}}))
+	var workers sync.WaitGroup
+	next := make(chan string)
+	for range 16 {
+		workers.Go(func() {
+			for name := range next {
+				w.stormService(name)
+			}
+		})
+	}
+	for i := range count {
+		next <- fmt.Sprintf("gw%04d", i)
+	}
+	close(next)
+	workers.Wait()
+}
+
+func (w *world) stormService(name string) {
+	meta := metav1.ObjectMeta{Namespace: "default", Name: name}
+	service := &v1beta3.DataPowerService{ObjectMeta: meta, Spec: v1beta3.DataPowerServiceSpec{
+		Replicas: new(int32(3)), Version: "10.6-lts",
+		License: v1beta3.License{Accept: true, License: "L-BMSF-5YDSLR", Use: v1beta3.LicenseUseNonproduction},
+		Users:   []v1beta3.User{{Name: "admin", PasswordSecret: "admin-credentials", AccessLevel: "privileged"}},
+	}}
+	monitor := &v1beta2.DataPowerMonitor{ObjectMeta: meta, Spec: v1beta2.DataPowerMonitorSpec{
+		LifecycleDebounceMs: new(int32(stormDebounce.Milliseconds())), MonitorGatewayPeering: new(true),
+		RestManagement: &v1beta2.RestManagement{TLS: &v1beta2.GatewayTLS{SecretName: "certificates"}},
+	}}
+	for _, object := range []client.Object{monitor, service} {
+		if err := w.kube.Create(w.Context(), object); err != nil {
+			w.Errorf("make %s: %v", name, err)
+			return
+		}
+	}
+	labels := map[string]string{datapower.ServiceLabel: name}
+	grace := int64(0)
+	set := &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{
+		Replicas: new(int32(3)), PodManagementPolicy: appsv1.ParallelPodManagement, Selector: &metav1.LabelSelector{MatchLabels: labels},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
+			TerminationGracePeriodSeconds: &grace,
+			Containers:                    []corev1.Container{{Name: datapower.ContainerName, Image: "example.com/datapower:1"}},
+		}},
+	}}
+	set.Labels = labels
+	set.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, v1beta3.GroupVersion.WithKind("DataPowerService"))}
+	if err := w.kube.Create(w.Context(), set); err != nil {
+		w.Errorf("make %s: %v", name, err)
+	}
+}
+
+// allRunning tells which pods are missing.
+func (w *world) allRunning(count int) error {
+	live := len(w.fleet.Instances())
+	if live != 3*count {
+		return fmt.Errorf("%w: %d of %d gateways live", errWaiting, live, 3*count)
+	}
+	return nil
+}
+
+// settle waits until all pods run, all peerings are healthy and no monitor has anything to do.
+func (w *world) settle(count int) {
+	w.Helper()
+	w.until5m("all gateways", func() error { return w.allRunning(count) })
+	w.until5m("all idle", func() error {
+		list := &v1beta2.DataPowerMonitorList{}
+		require.NoError(w, w.kube.List(w.Context(), list))
+		busy := 0
+		for _, monitor := range list.Items {
+			status := monitor.Status
+			if status.WorkPending || status.WorkInProgress || status.LastWork == nil || w.fleet.Healed("default", monitor.Name) != nil {
+				busy++
+			}
+		}
+		if busy > 0 {
+			return fmt.Errorf("%w: %d of %d monitors", errWaiting, busy, len(list.Items))
+		}
+		time.Sleep(time.Second)
+		return nil
+	})
+}
+
+func (w *world) until5m(what string, check func() error) {
+	w.Helper()
+	for deadline := time.Now().Add(15 * time.Minute); ; time.Sleep(time.Second) {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// usage is what the sidecar needs.
+func (w *world) usage() string {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.root.sidecar.cmd.Process.Pid))
+	require.NoError(w, err)
+	var memory []string
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") {
+			memory = append(memory, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return strings.Join(memory, ", ") + ", " + strings.ReplaceAll(strings.TrimSpace(w.scrape("go_goroutines ")+
+		w.scrape("go_memstats_heap_inuse_bytes ")+w.scrape("process_cpu_seconds_total ")), "\n", ", ")
+}
+
+// works counts the works of each monitor, by its status.
+type works struct {
+	mutex   sync.Mutex
+	running map[string]bool
+	runs    map[string]int
+}
+
+func (w *world) countWorks() *works {
+	w.Helper()
+	counts := &works{running: map[string]bool{}, runs: map[string]int{}}
+	watching, err := w.kube.Watch(w.Context(), &v1beta2.DataPowerMonitorList{})
+	require.NoError(w, err)
+	w.Cleanup(watching.Stop)
+	go func() {
+		for event := range watching.ResultChan() {
+			if monitor, ok := event.Object.(*v1beta2.DataPowerMonitor); ok && event.Type != watch.Error {
+				counts.see(monitor)
+			}
+		}
+	}()
+	return counts
+}
+
+func (c *works) see(monitor *v1beta2.DataPowerMonitor) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if monitor.Status.WorkInProgress && !c.running[monitor.Name] {
+		c.runs[monitor.Name]++
+	}
+	c.running[monitor.Name] = monitor.Status.WorkInProgress
+}
+
+func (c *works) reset() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	clear(c.runs)
+}
+
+// report requires work for every service.
+func (c *works) report(w *world, count int) {
+	w.Helper()
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	by := map[int]int{}
+	for _, runs := range c.runs {
+		by[runs]++
+	}
+	w.Logf("services by number of works: %v", by)
+	require.Len(w, c.runs, count, "every service has its work")
+}
