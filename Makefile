@@ -82,6 +82,8 @@ test-unit: ## Only the tests that need no cluster
 test-faults: build cluster-build ## Every crash point and 20 rounds of kill -9 (make test runs a sample)
 	FAULTS=full KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
 		$(GO) test -timeout 120m -v ./test/faults/...
+	FAULTS=full DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
+		$(GO) test -timeout 120m -run TestKilling -v ./test/integration/monitor
 
 .PHONY: test-idle
 test-idle: build cluster-build ## Ten minutes in which both programs ask the API server for nothing, by its audit log
@@ -89,8 +91,14 @@ test-idle: build cluster-build ## Ten minutes in which both programs ask the API
 		$(GO) test -count=1 -timeout 20m -v ./test/integration/idle
 
 .PHONY: bench
-bench: cluster-build ## Measure the reconciler beside the stock one and a bare client; BENCH_FLAGS="-n 10,100"
+bench: build cluster-build ## Measure the reconciler beside the stock one and a bare client, and the webhooks; BENCH_FLAGS="-n 10,100"
 	DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) $(GO) run ./test/bench/cmd/bench $(BENCH_FLAGS)
+	DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) $(GO) test -run '^$$' -bench . ./webhooks/admission ./test/integration/webhooks
+
+.PHONY: bench-storm
+bench-storm: build cluster-build ## All pods of 1,000 services deleted at once: what the monitors make of it; MONITOR_STORM=n
+	MONITOR_STORM=$${MONITOR_STORM:-1000} DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
+		$(GO) test -timeout 60m -run TestStorm -v ./test/integration/monitor
 
 .PHONY: update-golden
 update-golden: cluster-build ## Rewrite the golden files; read the diff before committing it

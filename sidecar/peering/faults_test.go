@@ -58,7 +58,7 @@ func TestFaultsOfOneGateway(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t)
-			c.options.Timeout = 500 * time.Millisecond
+			c.options.Timeout = 2 * time.Second
 			c.group(3)
 			c.replaceLast()
 			c.instance("gw-1").SetFaults(test.faults)

@@ -304,7 +304,7 @@ func (c *cluster) service(open ...Reset) Service {
 
 func (c *cluster) worker(change ...func(*Options)) *Worker {
 	options := Options{
-		Pods: c, Policy: Policy{Patience: 500 * time.Millisecond, Polls: 150, FailoverLooks: 15, AwaitLooks: 5},
+		Pods: c, Policy: Policy{Patience: 3 * time.Second, Polls: 300, SettleLooks: 20, FailoverLooks: 15, AwaitLooks: 30},
 		Gateways: RestGateways{Access: c, Client: c.options, Observe: func(_ Service, call datapower.Call) {
 			c.mutex.Lock()
 			defer c.mutex.Unlock()

@@ -86,8 +86,12 @@ func TestWhatPeopleAddToAPodTemplateIsRemoved(t *testing.T) {
 		patches := func() int { return s.count("PATCH /apis/apps/v1/namespaces/" + s.namespace + "/deployments/rogue") }
 		sent := patches()
 		s.touch("Demo", "rogue")
+		if s.variant == theirs {
+			s.eventually("it sends a patch that changes nothing with each look", func() bool { return patches() > sent })
+			return
+		}
 		s.settle()
-		assert.Equal(s, pick(s, false, true), patches() > sent, "and sends a patch that changes nothing with each look")
+		assert.Equal(s, sent, patches())
 	})
 }
 

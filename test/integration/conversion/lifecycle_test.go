@@ -54,10 +54,7 @@ func TestTheConversionWebhookIsKeptAndSurvivesWhatHappensToIt(t *testing.T) {
 		c := w.crd().Spec.Conversion
 		return c != nil && c.Strategy == apiextensionsv1.WebhookConverter
 	})
-	w.eventually("a service of v1beta1 is accepted", func() bool {
-		return w.client.Create(w.Context(), oldService(gateways, "old")) == nil
-	})
-	require.True(t, w.converts(gateways, "old"), "nothing is lost")
+	w.makeOld(gateways, "old")
 
 	t.Run("published resources of every version are read and edited in every version", func(t *testing.T) { w.on(t).published() })
 	t.Run("everything is there, and owned by the definition", func(t *testing.T) { w.on(t).objects() })

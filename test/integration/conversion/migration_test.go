@@ -98,15 +98,12 @@ func TestARotationOfCertificatesFailsNoRequest(t *testing.T) {
 	w.namespace(gateways)
 	w.install(nil)
 	w.sidecar("operators", "--conversion=process", "--conversion-certificate-lifetime=9s")
-	w.eventually("a service of v1beta1 is accepted", func() bool {
-		return w.client.Create(w.Context(), oldService(gateways, "old")) == nil
-	})
+	w.makeOld(gateways, "old")
 	secret := func(name string) string {
 		s := &corev1.Secret{}
 		require.NoError(w, w.client.Get(w.Context(), client.ObjectKey{Namespace: "operators", Name: name}, s))
 		return string(s.Data["tls.crt"])
 	}
-	w.eventually("conversion works", func() bool { return w.converts(gateways, "old") })
 	ca, leaf := secret(conversionruntime.CASecretName), secret(conversionruntime.SecretName)
 	var calls, failures atomic.Int64
 	var first atomic.Value

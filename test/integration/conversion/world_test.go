@@ -120,7 +120,12 @@ func (w *world) install(edit func(*apiextensionsv1.CustomResourceDefinition)) {
 		applied := client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: content})
 		require.NoError(w, w.client.Apply(w.Context(), applied, client.FieldOwner("installer"), client.ForceOwnership))
 	}
-	w.eventually("the definition is established", func() bool {
+	w.eventually("the definition is served", func() bool {
+		objects := &unstructured.UnstructuredList{}
+		objects.SetGroupVersionKind(serviceGVK("v1beta3"))
+		if w.crd().Spec.Conversion.Strategy == apiextensionsv1.NoneConverter && w.client.List(w.Context(), objects, client.Limit(1)) != nil {
+			return false
+		}
 		for _, c := range w.crd().Status.Conditions {
 			if c.Type == apiextensionsv1.Established {
 				return c.Status == apiextensionsv1.ConditionTrue
@@ -231,6 +236,22 @@ func oldService(namespace, name string) *unstructured.Unstructured {
 		panic(err)
 	}
 	return object
+}
+
+// makeOld makes a service of v1beta1 once conversion works. Until then the API server only renames versions, and drops
+// what the stored one does not have.
+func (w *world) makeOld(namespace, name string) {
+	w.Helper()
+	w.eventually("a service of v1beta1 is accepted and nothing of it is lost", func() bool {
+		if w.client.Create(w.Context(), oldService(namespace, name)) != nil {
+			return false
+		}
+		if w.converts(namespace, name) {
+			return true
+		}
+		_ = w.client.Delete(w.Context(), oldService(namespace, name))
+		return false
+	})
 }
 
 // converts tells whether a service can be read in its old form now.

@@ -47,7 +47,9 @@ func TestStorm(t *testing.T) {
 
 	begin := time.Now()
 	runs.reset()
-	require.NoError(t, w.kube.DeleteAllOf(t.Context(), &corev1.Pod{}, client.InNamespace("default")))
+	w.each(count, func(name string) error {
+		return w.kube.DeleteAllOf(w.Context(), &corev1.Pod{}, client.InNamespace("default"), client.MatchingLabels{datapower.ServiceLabel: name})
+	})
 	t.Logf("all pods deleted in %s", time.Since(begin).Round(time.Millisecond))
 	w.until5m("all pods back", func() error { return w.allRunning(count) })
 	t.Logf("all pods back after %s", time.Since(begin).Round(time.Millisecond))
@@ -93,12 +95,20 @@ func (w *world) populate(count int) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "admin-credentials"}, StringData: map[string]string{"password": stormPassword}}))
 	require.NoError(w, w.kube.Create(w.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "certificates"}, Data: map[string][]byte{"tls.crt": w.certificate()}}))
+	w.each(count, w.stormService)
+}
+
+// each does something to every service, to many at once.
+func (w *world) each(count int, do func(name string) error) {
+	w.Helper()
 	var workers sync.WaitGroup
 	next := make(chan string)
-	for range 16 {
+	for range 32 {
 		workers.Go(func() {
 			for name := range next {
-				w.stormService(name)
+				if err := do(name); err != nil {
+					w.Errorf("%s: %v", name, err)
+				}
 			}
 		})
 	}
@@ -109,7 +119,8 @@ func (w *world) populate(count int) {
 	workers.Wait()
 }
 
-func (w *world) stormService(name string) {
+// stormService makes one service as the helm-operator would.
+func (w *world) stormService(name string) error {
 	meta := metav1.ObjectMeta{Namespace: "default", Name: name}
 	service := &v1beta3.DataPowerService{ObjectMeta: meta, Spec: v1beta3.DataPowerServiceSpec{
 		Replicas: new(int32(3)), Version: "10.6-lts",
@@ -122,8 +133,7 @@ func (w *world) stormService(name string) {
 	}}
 	for _, object := range []client.Object{monitor, service} {
 		if err := w.kube.Create(w.Context(), object); err != nil {
-			w.Errorf("make %s: %v", name, err)
-			return
+			return err
 		}
 	}
 	labels := map[string]string{datapower.ServiceLabel: name}
@@ -137,9 +147,7 @@ func (w *world) stormService(name string) {
 	}}
 	set.Labels = labels
 	set.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(service, v1beta3.GroupVersion.WithKind("DataPowerService"))}
-	if err := w.kube.Create(w.Context(), set); err != nil {
-		w.Errorf("make %s: %v", name, err)
-	}
+	return w.kube.Create(w.Context(), set)
 }
 
 // allRunning tells which pods are missing.

@@ -228,6 +228,13 @@ func TestGeneratedSecretsAppearOnceAndKeepTheirValue(t *testing.T) {
 	s.eventually("dp/gw", ".status.deployedRelease.revision", "3")
 	s.ready("gw")
 	assert.NotEqual(t, passphrase, s.field("secret/gw-default-passphrase", ".data.passphrase"))
+
+	passphrase = s.field("secret/gw-default-passphrase", ".data.passphrase")
+	s.must("patch", "dp", "gw", "--type=merge", "--patch", `{"spec":{"domains":[{"name":"default"}]}}`)
+	s.eventually("dp/gw", ".status.deployedRelease.revision", "4")
+	s.must("patch", "dp", "gw", "--type=merge", "--patch", `{"spec":{"domains":[{"name":"default","settings":{"passphrase":{"generate":true}}}]}}`)
+	s.eventually("dp/gw", ".status.deployedRelease.revision", "5")
+	assert.Equal(t, passphrase, s.field("secret/gw-default-passphrase", ".data.passphrase"), "what nobody asked for any more was kept")
 }
 
 func TestAnAutoscalersReplicasAreNotFought(t *testing.T) {
