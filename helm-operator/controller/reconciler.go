@@ -224,12 +224,20 @@ func (r *Reconciler) newPass(ctx context.Context, cr *unstructured.Unstructured)
 	if err != nil {
 		return nil, err
 	}
-	// What differs long after the last write was changed by somebody else, and is put right.
-	if m.status == nil || r.clock.Since(m.statusWritten) > cacheLag && !reflect.DeepEqual(*m.status, found) {
+	// What differs long after the last write was changed by somebody else, and is put right. Before that it may be the cache
+	// that lags, and is looked at again.
+	var again time.Duration
+	switch {
+	case m.status == nil:
 		m.status = &found
+	case reflect.DeepEqual(*m.status, found):
+	case r.clock.Since(m.statusWritten) > cacheLag:
+		m.status = &found
+	default:
+		again = cacheLag
 	}
 	return &pass{
-		Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy(),
+		Reconciler: r, log: log.FromContext(ctx), cr: cr, memo: m, status: m.status.Copy(), requeue: again,
 		control: control.Read(cr.GetAnnotations(), r.clock.Now()), raised: map[string]bool{},
 	}, nil
 }

@@ -9,19 +9,17 @@ import (
 
 // world is a monitor, its API server and its pool, with a clock that only the test moves.
 type world struct {
-	t        *rapid.T
-	now      time.Time
-	seen     Seen
-	state    State
-	wake     time.Time
-	queued   bool
-	working  bool
-	looking  bool
-	failing  bool // the API server refuses writes
-	losing   bool // it takes them, and its answer does not arrive
-	crashed  bool // some process died
-	lastSeen time.Time
-	// lost is how much the persisted lastEvent was behind when a process died.
+	t          *rapid.T
+	now        time.Time
+	seen       Seen
+	state      State
+	wake       time.Time
+	queued     bool
+	working    bool
+	looking    bool
+	failing    bool // the API server refuses writes
+	losing     bool // it takes them, and its answer does not arrive
+	lastSeen   time.Time
 	starts     []time.Time
 	lastWrite  time.Time
 	unanswered bool
@@ -103,7 +101,7 @@ func (w *world) finish() {
 
 // crash replaces the process.
 func (w *world) crash() {
-	w.crashed, w.lastWrite = true, time.Time{} // a new process does not know when the old one wrote
+	w.lastWrite = time.Time{} // a new process does not know when the old one wrote
 	w.queued, w.working, w.looking = false, false, false
 	w.state = State{LookDue: after(1000 * time.Hour)}
 	w.step(false)
@@ -178,7 +176,7 @@ func TestNoEventIsLostAndNoneIsAnsweredTwice(t *testing.T) {
 				w.crash()
 			},
 		})
-		w.failing, w.crashed = false, false
+		w.failing = false
 		w.step(false)
 		if w.working {
 			w.finish()

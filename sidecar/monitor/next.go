@@ -161,7 +161,8 @@ func wake(s State, d Decision, seen Seen, lazily time.Duration) time.Time {
 			at = t
 		}
 	}
-	if d.Lazy && d.LastEvent != seen.LastEvent {
+	alone := d.Pending == seen.Pending && d.InProgress == seen.InProgress
+	if d.Lazy && alone && d.LastEvent != seen.LastEvent {
 		consider(s.Written.Add(lazily))
 	}
 	switch {

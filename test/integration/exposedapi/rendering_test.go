@@ -90,19 +90,23 @@ func storedVersion(api *unstructured.Unstructured) string {
 
 func TestAnAPI(t *testing.T) {
 	w := newWorld(t, allCRDs(t))
-	for name, test := range map[string]func(*world, string){
-		"that was routed is left alone, and what is changed by hand comes back":        driftTest,
-		"has a route of its own name however long that is":                             longNameTest,
-		"outside of the cluster has no route (fault 8)":                                externalTest,
-		"without a component's label is routed (fault 7)":                              noLabelTest,
-		"that changes its type keeps its route and loses its ServiceMonitor (fault 5)": typeTest,
-		"takes over the route that upstream's operator made (fault 2)":                 adoptTest,
-		"that can't be rendered says why":                                              refusedTest,
+	for namespace, test := range map[string]struct {
+		name string
+		run  func(*world, string)
+	}{
+		"drift":    {"that was routed is left alone, and what is changed by hand comes back", driftTest},
+		"long":     {"has a route of its own name however long that is", longNameTest},
+		"external": {"outside of the cluster has no route (fault 8)", externalTest},
+		"nolabel":  {"without a component's label is routed (fault 7)", noLabelTest},
+		"type":     {"that changes its type keeps its route and loses its ServiceMonitor (fault 5)", typeTest},
+		"adopt":    {"takes over the route that upstream's operator made (fault 2)", adoptTest},
+		"refused":  {"that can't be rendered says why", refusedTest},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			of := *w
 			of.T = t
-			test(&of, strings.ToLower(strings.Split(name, " ")[0]+"-"+strings.Split(name, " ")[len(strings.Split(name, " "))-2]))
+			test.run(&of, namespace)
+			w.operator = of.operator
 		})
 	}
 }

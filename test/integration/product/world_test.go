@@ -84,10 +84,20 @@ func newWorld(bin, watches string) (*world, error) {
 		w.stop()
 		return nil, err
 	}
-	// Without webhooks: what is refused is refused by the reconcile, too.
-	if err := w.start("sidecar", "--webhooks=false", "--chart-values="+filepath.Join(repository, "helm-charts", "datapowerservice", "values.yaml")); err != nil {
+	// Without admission webhooks: what is refused is refused by the reconcile, too. Old versions are converted.
+	if out, err := w.kubectl("", "create", "namespace", "datapower-system"); err != nil {
+		w.stop()
+		return nil, fmt.Errorf("make the operator's namespace: %w: %s", err, out)
+	}
+	if err := w.start("sidecar", "--webhooks=false", "--conversion=process",
+		"--chart-values="+filepath.Join(repository, "helm-charts", "datapowerservice", "values.yaml")); err != nil {
 		w.stop()
 		return nil, err
+	}
+	if out, err := w.kubectl("", "wait", "--for=jsonpath={.spec.conversion.strategy}=Webhook",
+		"crd/datapowerservices.datapower.ibm.com", "--timeout=60s"); err != nil {
+		w.stop()
+		return nil, fmt.Errorf("wait for the conversion webhook: %w: %s", err, out)
 	}
 	return w, nil
 }
