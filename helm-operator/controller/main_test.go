@@ -77,7 +77,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w := &world{T: t, clock: clocktesting.NewFakePassiveClock(noon)}
 	w.kube = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(resource()).Build()
 	w.Reconciler = &Reconciler{
-		write: status.Write,
+		write:  status.Write,
 		client: w.kube, resources: w.kube, recorder: w, clock: w.clock, mapper: mapper.None{},
 		watch:      watches.Watch{GroupVersionKind: demo, Selector: labels.Everything(), MaxReleaseHistory: 10},
 		references: references.NewTracker(metadataCache{kube: w.kube}, w.kube, watching{}),

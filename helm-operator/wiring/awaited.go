@@ -1,13 +1,12 @@
 package wiring
 
 import (
-	"fmt"
+	"path"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/datapower-operator/datapower-operator/helm-operator/action"
 	"github.com/datapower-operator/datapower-operator/helm-operator/controller"
 	"github.com/datapower-operator/datapower-operator/helm-operator/watches"
 )
@@ -15,16 +14,15 @@ import (
 // awaited adds controllers to a manager once their kinds are served. After add it is used by one goroutine.
 type awaited struct {
 	mgr     manager.Manager
+	offered *action.Capabilities
 	waiting []controller.Options
 }
 
-// add adds a controller to the manager, or keeps it until look finds its kind.
+// add adds a controller to the manager, or keeps it until look finds its kind. An API server that does not answer yet is
+// taken to serve what is asked for: the manager ends soon if it goes on not to answer.
 func (a *awaited) add(c controller.Options) error {
-	w, served, err := servedVersion(a.mgr.GetRESTMapper(), c.Watch)
-	if err != nil {
-		return err
-	}
-	if !served {
+	w, served, err := servedVersion(a.offered, c.Watch)
+	if err == nil && !served {
 		a.mgr.GetLogger().Info("waiting for the definition of a kind", "kind", c.Watch.GroupKind().String(), "version", c.Watch.Version)
 		a.waiting = append(a.waiting, c)
 		return nil
@@ -36,7 +34,7 @@ func (a *awaited) add(c controller.Options) error {
 // look adds the controllers whose kinds are served by now. What goes wrong is tried again at the next change.
 func (a *awaited) look() {
 	for _, c := range slices.Clone(a.waiting) {
-		w, served, err := servedVersion(a.mgr.GetRESTMapper(), c.Watch)
+		w, served, err := servedVersion(a.offered, c.Watch)
 		if err == nil && !served {
 			continue
 		}
@@ -54,18 +52,18 @@ func (a *awaited) look() {
 	}
 }
 
-// servedVersion returns the watch in the first of its versions that is served, and false when none is.
-func servedVersion(mapper meta.RESTMapper, w watches.Watch) (watches.Watch, bool, error) {
+// servedVersion returns the watch in the first of its versions that is served, and false when none is. A REST mapper would
+// not do: it takes a kind in lower case for the kind.
+func servedVersion(caps *action.Capabilities, w watches.Watch) (watches.Watch, bool, error) {
+	offered, err := caps.Get()
+	if err != nil {
+		return w, false, err
+	}
 	for _, version := range append([]string{w.Version}, w.FallbackVersions...) {
-		_, err := mapper.RESTMapping(schema.GroupKind{Group: w.Group, Kind: w.Kind}, version)
-		if meta.IsNoMatchError(err) {
-			continue
+		if offered.APIVersions.Has(path.Join(w.Group, version, w.Kind)) {
+			w.Version = version
+			return w, true, nil
 		}
-		if err != nil {
-			return w, false, fmt.Errorf("look up kind: %w", err)
-		}
-		w.Version = version
-		return w, true, nil
 	}
 	return w, false, nil
 }

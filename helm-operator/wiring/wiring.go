@@ -53,7 +53,7 @@ func Add(mgr manager.Manager, o Options) error {
 		return err
 	}
 	var refreshes []chan event.GenericEvent
-	waiting := &awaited{mgr: mgr}
+	waiting := &awaited{mgr: mgr, offered: capabilities}
 	for _, w := range o.Watches {
 		refresh := make(chan event.GenericEvent, 1)
 		refreshes = append(refreshes, refresh)
@@ -65,7 +65,9 @@ func Add(mgr manager.Manager, o Options) error {
 			return fmt.Errorf("watch %s: %w", w.Kind, err)
 		}
 	}
+	capabilities.Invalidate() // the lease, which starts everything, may come much later
 	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		waiting.look()
 		return capabilities.Watch(ctx, mgr.GetCache(), func() {
 			waiting.look()
 			notify(refreshes)

@@ -14,14 +14,15 @@ type Policy struct {
 	EventWrites time.Duration
 	// Workers is how many monitors' work and looks may run at the same time, Lookers how many of them may be looks.
 	Workers, Lookers int
-	// Reconciles is how many monitors' status may be written at the same time.
+	// Reconciles is how many monitors' status may be written at the same time. Each waits for the API server most of the
+	// time: with few of them a slow API server would keep the timers of all others waiting.
 	Reconciles int
 }
 
 // DefaultPolicy is the policy of the product.
 var DefaultPolicy = Policy{
 	Tick: 10 * time.Minute, Retry: 30 * time.Second, EventWrites: time.Second,
-	Workers: 48, Lookers: 24, Reconciles: 16,
+	Workers: 48, Lookers: 24, Reconciles: 100,
 }
 
 func (p Policy) withDefaults() Policy {

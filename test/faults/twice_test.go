@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -31,17 +32,7 @@ func TestACrashDuringTheRecoveryFromACrashEndsInTheSameState(t *testing.T) {
 			want, requests, err := reference.reference()
 			require.NoError(t, err)
 			require.Empty(t, want.check(), "the reference itself must be right")
-			var pairs []pair
-			for k := 1; k <= len(requests); k++ {
-				pairs = append(pairs, pair{k: k})
-			}
-			if !full {
-				pairs = nil
-				for range sampledPairs {
-					pairs = append(pairs, pair{k: 1 + random.IntN(len(requests)), second: 1 + random.IntN(len(requests)/2)})
-				}
-			}
-			rows := doubleCrashes(t.Context(), s, want, pairs)
+			rows := doubleCrashes(t.Context(), s, want, pairsOf(s, len(requests), random))
 			twice := 0
 			for _, r := range rows {
 				if strings.Contains(r.at, ", then ") {
@@ -57,6 +48,25 @@ func TestACrashDuringTheRecoveryFromACrashEndsInTheSameState(t *testing.T) {
 // pair are the writes at which the first and the second process die; a second of 0 means each one in turn, until the
 // recovery has no more writes.
 type pair struct{ k, second int }
+
+// pairsOf are the double crashes of a scenario with n writes: by default some, in full all, of large releases for each
+// first crash one second.
+func pairsOf(s scenario, n int, random *rand.Rand) (pairs []pair) {
+	if !full {
+		for range sampledPairs {
+			pairs = append(pairs, pair{k: 1 + random.IntN(n), second: 1 + random.IntN(n/2)})
+		}
+		return pairs
+	}
+	for k := 1; k <= n; k++ {
+		p := pair{k: k}
+		if s.large {
+			p.second = 1 + random.IntN(n/2)
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs
+}
 
 func doubleCrashes(ctx context.Context, s scenario, want *snapshot, pairs []pair) []row {
 	var (
