@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 need_cluster
 kubectl apply --server-side -k config/crd
 kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases >/dev/null
+# An ODA Canvas brings its own definition of ExposedAPI.
+kubectl get crd exposedapis.oda.tmforum.org >/dev/null 2>&1 || kubectl apply --server-side -k config/crd/oda
 
 need_namespace
 

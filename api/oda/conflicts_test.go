@@ -70,6 +70,8 @@ func TestForeignClaims(t *testing.T) {
 	lost := oda.Conflicts([]oda.API{api("a", "young", "/p/v4", 3)}, shared, foreign)
 	require.Len(t, lost, 1)
 	assert.Empty(t, oda.Conflicts([]oda.API{api("a", "old", "/p/v4", 1)}, shared, foreign), "an older API keeps its path")
+	between := oda.Conflicts([]oda.API{api("a", "old", "/p/v4", 1), api("a", "young", "/p/v5", 3)}, shared, foreign)
+	assert.Len(t, between, 1, "what is not ours stays in the way of the younger, whatever is older")
 	public := shared
 	public.PublicHostname = "elsewhere"
 	assert.Empty(t, oda.Conflicts([]oda.API{api("a", "young", "/p/v4", 3)}, public, foreign), "another host is another route")

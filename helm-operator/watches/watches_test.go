@@ -55,7 +55,11 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"maxReleaseHistory: 2",
 		"ignoreDrift: [{kind: StatefulSet, paths: [/spec/replicas, /spec/template]}]",
 		"driftManagers: [kubectl*, argocd]",
+		"fallbackVersions: [v1beta2, v1beta1]",
+		"mergeStatus: true",
 	))
+	assert.Equal(t, []string{"v1beta2", "v1beta1"}, w.FallbackVersions)
+	assert.True(t, w.MergeStatus)
 	assert.Equal(t, schema.GroupVersionKind{Group: "example.test", Version: "v1", Kind: "Demo"}, w.GroupVersionKind)
 	assert.Equal(t, "/etc/operator/charts/demo", w.ChartPath)
 	assert.Equal(t, map[string]any{

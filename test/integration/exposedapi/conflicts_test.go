@@ -66,36 +66,35 @@ func TestOfTwoAPIsWithOnePathTheOlderIsRoutedWhoeverIsSeenFirst(t *testing.T) {
 	w.there(virtualServiceGVK, loser, "catalog")
 }
 
-func TestARouteThatSomebodyElseMadeFirstIsLeftToHim(t *testing.T) {
-	w := newWorld(t, allCRDs(t))
-	w.namespace("components")
-	foreign := w.foreign("components", "theirs", `
+func foreignTest(w *world, namespace string) {
+	w.namespace(namespace)
+	foreign := w.foreign(namespace, "theirs", `
 hosts: [other.example.com, "*"]
-gateways: [mesh, components/component-gateway]
+gateways: [mesh, foreign/component-gateway]
 http:
   - match: [{uri: {prefix: /first}}]
     route: [{destination: {host: x}}]
   - match: [{uri: {regex: ".*"}}, {uri: {prefix: /catalog}, headers: {a: {exact: b}}}, {uri: {prefix: /catalog/v4}}]
     route: [{destination: {host: x}}]`)
 	nextSecond()
-	w.apply("components", minimal("catalog", "/catalog/v4"))
-	w.apply("components", minimal("party", "/party/v4"))
-	w.apply("components", minimal("other", "/catalog/v5"))
-	w.there(virtualServiceGVK, "components", "party")
-	w.there(virtualServiceGVK, "components", "other")
-	w.condition(apiGVK, "components", "catalog", "Deployed", "True")
-	assert.Nil(t, w.get(virtualServiceGVK, "components", "catalog"))
+	w.apply(namespace, minimal("catalog", "/catalog/v4"))
+	w.apply(namespace, minimal("party", "/party/v4"))
+	w.apply(namespace, minimal("other", "/catalog/v5"))
+	w.there(virtualServiceGVK, namespace, "party")
+	w.there(virtualServiceGVK, namespace, "other")
+	w.condition(apiGVK, namespace, "catalog", "Deployed", "True")
+	assert.Nil(w, w.get(virtualServiceGVK, namespace, "catalog"))
 
 	nextSecond() // a younger one takes nothing away
-	w.foreign("components", "late", `
+	w.foreign(namespace, "late", `
 hosts: ["*"]
 gateways: [component-gateway]
 http: [{match: [{uri: {prefix: /party}}], route: [{destination: {host: x}}]}]`)
 	time.Sleep(quiet)
-	w.there(virtualServiceGVK, "components", "party")
+	w.there(virtualServiceGVK, namespace, "party")
 
-	require.NoError(t, w.client.Delete(t.Context(), foreign))
-	w.there(virtualServiceGVK, "components", "catalog")
+	require.NoError(w, w.client.Delete(w.Context(), foreign))
+	w.there(virtualServiceGVK, namespace, "catalog")
 }
 
 // foreign makes a VirtualService that no API asked for.
@@ -141,18 +140,17 @@ func TestTheSettingsBeyondUpstream(t *testing.T) {
 	assert.Nil(t, w.get(virtualServiceGVK, "components", "limited"))
 }
 
-func TestAnAPIOfTheOldKindKeepsOffTheReleaseOfItsSuccessor(t *testing.T) {
-	w := newWorld(t, append(allCRDs(t), readCRDs(t, repository+"/config/crd/oda/legacy/apis.yaml")...))
-	w.namespace("components")
-	api := w.apply("components", minimal("catalog", "/v4"))
+func oldKindTest(w *world, namespace string) {
+	w.namespace(namespace)
+	api := w.apply(namespace, minimal("catalog", "/v4"))
 	w.checkRoute(api)
 	nextSecond()
 	old := strings.NewReplacer("ExposedAPI", "API", "apiType", "apitype", "tmforum.org/v1", "tmforum.org/v1beta3").Replace(minimal("catalog", "/v4"))
-	w.apply("components", old)
+	w.apply(namespace, old)
 	gvk := schema.GroupVersionKind{Group: "oda.tmforum.org", Version: "v1beta4", Kind: "API"}
-	c := w.condition(gvk, "components", "catalog", "Irreconcilable", "True")
-	assert.Equal(t, "ReleaseNameTaken", c.Reason)
-	require.NoError(t, w.client.Delete(t.Context(), w.get(gvk, "components", "catalog")))
-	w.gone(gvk, "components", "catalog")
+	c := w.condition(gvk, namespace, "catalog", "Irreconcilable", "True")
+	assert.Equal(w, "ReleaseNameTaken", c.Reason)
+	require.NoError(w, w.client.Delete(w.Context(), w.get(gvk, namespace, "catalog")))
+	w.gone(gvk, namespace, "catalog")
 	w.checkRoute(api)
 }

@@ -137,12 +137,11 @@ func (w *world) stormService(name string) error {
 		}
 	}
 	labels := map[string]string{datapower.ServiceLabel: name}
-	grace := int64(0)
 	set := &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{
 		Replicas: new(int32(3)), PodManagementPolicy: appsv1.ParallelPodManagement, Selector: &metav1.LabelSelector{MatchLabels: labels},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{
-			TerminationGracePeriodSeconds: &grace,
-			Containers:                    []corev1.Container{{Name: datapower.ContainerName, Image: "example.com/datapower:1"}},
+			// No grace period of 0: kwok deletes by name what it still believes to terminate, which is the successor by then.
+			Containers: []corev1.Container{{Name: datapower.ContainerName, Image: "example.com/datapower:1"}},
 		}},
 	}}
 	set.Labels = labels
