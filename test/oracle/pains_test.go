@@ -329,12 +329,16 @@ func TestReplicasAreHandedToAnAutoscaler(t *testing.T) {
 	})
 }
 
+// lag is longer than ours gives its caches to show what it wrote.
+const lag = 3 * time.Second
+
 // helm-operator-plugins 212: without watches on dependents and without a period the operator looks all the same.
 func TestWithoutDependentWatchesNothingBeginsALook(t *testing.T) {
 	both(t, func(s *scene) {
 		s.create("Unwatched", "unwatched", nil)
 		s.deployed("Unwatched", "unwatched")
 		s.settle()
+		time.Sleep(lag) // ours looks once more when its cache may have lagged behind its writes
 		before := s.requests.Load()
 		s.patch(secretKind, "sh.helm.release.v1.unwatched.v1", `{"metadata":{"annotations":{"touched":"true"}}}`)
 		s.patch(configMapKind, "unwatched", `{"data":{"greeting":"edited"}}`)

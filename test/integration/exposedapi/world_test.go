@@ -33,7 +33,7 @@ import (
 const (
 	repository = "../../.."
 	// patience bounds every wait; a passing test never needs it.
-	patience = 20 * time.Second
+	patience = 90 * time.Second
 	// operatorUser is who the helm-operator is to the API server.
 	operatorUser = "helm-operator"
 )

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
+	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
 	"github.com/datapower-operator/datapower-operator/test/cluster"
 	"github.com/datapower-operator/datapower-operator/test/cluster/clustertest"
@@ -60,6 +61,7 @@ func TestADayOfIdleIsADayWithoutAWrite(t *testing.T) {
 	w.start(sidecar, watches, "--webhook-host=127.0.0.1", "--webhook-bind-address=127.0.0.1:0", "--chart-values="+filepath.Join(repository, "helm-charts", "datapowerservice", "values.yaml"))
 	w.create()
 	w.untilReady()
+	w.untilWorked()
 	w.untilQuiet(3 * time.Second)
 
 	idle := usually
@@ -107,6 +109,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	scheme := runtime.NewScheme()
 	require.NoError(t, corev1.AddToScheme(scheme))
+	require.NoError(t, v1beta2.AddToScheme(scheme))
 	require.NoError(t, v1beta3.AddToScheme(scheme))
 	w.kube, err = client.New(cfg, client.Options{Scheme: scheme})
 	require.NoError(t, err)
@@ -174,6 +177,21 @@ func (w *world) untilReady() {
 		}
 		return len(list.Items) == services
 	}, patience, 100*time.Millisecond, "all services are ready")
+}
+
+// untilWorked waits until no monitor has work before it: between a pod's event and the work there is a silence, too.
+func (w *world) untilWorked() {
+	w.Helper()
+	list := &v1beta2.DataPowerMonitorList{}
+	require.Eventually(w, func() bool {
+		require.NoError(w, w.kube.List(w.Context(), list, client.InNamespace(namespace)))
+		for _, m := range list.Items {
+			if m.Status.Phase != "Running" || m.Status.WorkPending || m.Status.WorkInProgress {
+				return false
+			}
+		}
+		return len(list.Items) == services
+	}, patience, 100*time.Millisecond, "all monitors have worked")
 }
 
 // untilQuiet waits until the programs have asked for nothing but the renewal of their leases for a while.

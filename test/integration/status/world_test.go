@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	patience = 15 * time.Second
+	patience = 90 * time.Second
 	tick     = 20 * time.Millisecond
 )
 
