@@ -83,6 +83,7 @@ func Add(mgr manager.Manager, o Options) error {
 	}
 	r := &reconciler{
 		world: w, sources: s, writer: writer, recorder: mgr.GetEventRecorder("datapower-sidecar"), clock: o.Clock, waiting: map[oda.Key]time.Time{},
+		outdated: map[oda.Key]string{},
 	}
 	c, err := controller.NewTyped(ControllerName, mgr, controller.TypedOptions[oda.Key]{
 		Reconciler: r, MaxConcurrentReconciles: maxConcurrentReconciles,
@@ -127,6 +128,8 @@ type reconciler struct {
 
 	mu      sync.Mutex
 	waiting map[oda.Key]time.Time // since when the helm-operator is waited for
+	// outdated are the resourceVersions that this writer has put an end to.
+	outdated map[oda.Key]string
 }
 
 // Reconcile brings one thing up to date: the status of an API, the elements of a Component, the annotations of a pod. While
@@ -158,8 +161,11 @@ func (r *reconciler) api(ctx context.Context, key oda.Key) (reconcile.Result, er
 	in, now, found := r.world.observe(key)
 	offer, served := r.sources.ofKind(key.Kind)
 	if !found || !served {
-		r.wait(key, false)
+		r.forget(key)
 		return reconcile.Result{}, nil
+	}
+	if r.isOutdated(key, now.resourceVersion) {
+		return reconcile.Result{}, nil // the next one is on its way
 	}
 	_, in.Istio = r.sources.of(crdVirtualService)
 	_, in.PrometheusOperator = r.sources.of(crdServiceMonitor)
@@ -175,8 +181,12 @@ func (r *reconciler) api(ctx context.Context, key oda.Key) (reconcile.Result, er
 	if err != nil || patch == nil {
 		return reconcile.Result{}, err
 	}
-	if err := r.patch(ctx, offer, keyName(key), types.MergePatchType, patch); err != nil {
+	version, err := r.patch(ctx, offer, keyName(key), types.MergePatchType, patch)
+	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if version != now.resourceVersion {
+		r.outdate(key, now.resourceVersion)
 	}
 	about := &corev1.ObjectReference{
 		APIVersion: now.apiVersion, Kind: key.Kind, Namespace: key.Namespace, Name: key.Name, UID: now.UID,
@@ -203,6 +213,25 @@ func (r *reconciler) wait(key oda.Key, unsettled bool) time.Duration {
 	return settleTime - r.clock.Since(since)
 }
 
+func (r *reconciler) forget(key oda.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiting, key)
+	delete(r.outdated, key)
+}
+
+func (r *reconciler) outdate(key oda.Key, version string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outdated[key] = version
+}
+
+func (r *reconciler) isOutdated(key oda.Key, version string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.outdated[key] == version
+}
+
 func (r *reconciler) component(ctx context.Context, n name) error {
 	c, byUID := r.world.tells(n)
 	offer, served := r.sources.of(crdComponent)
@@ -213,19 +242,20 @@ func (r *reconciler) component(ctx context.Context, n name) error {
 	if err != nil || patch == nil {
 		return err
 	}
-	return r.patch(ctx, offer, n, types.JSONPatchType, patch)
+	_, err = r.patch(ctx, offer, n, types.JSONPatchType, patch)
+	return err
 }
 
-// patch writes a status where the definition has it.
-func (r *reconciler) patch(ctx context.Context, offer served, n name, kind types.PatchType, patch []byte) error {
+// patch writes a status where the definition has it, and returns the resourceVersion that results.
+func (r *reconciler) patch(ctx context.Context, offer served, n name, kind types.PatchType, patch []byte) (string, error) {
 	var subresources []string
 	if offer.subresource {
 		subresources = []string{"status"}
 	}
-	_, err := r.writer.Resource(offer.GroupVersionResource).Namespace(n.Namespace).
+	written, err := r.writer.Resource(offer.GroupVersionResource).Namespace(n.Namespace).
 		Patch(ctx, n.Name, kind, patch, metav1.PatchOptions{FieldManager: oda.FieldManagerStatus}, subresources...)
 	if err != nil {
-		return fmt.Errorf("writing the status of %s %s: %w", offer.kind, n, err)
+		return "", fmt.Errorf("writing the status of %s %s: %w", offer.kind, n, err)
 	}
-	return nil
+	return written.GetResourceVersion(), nil
 }

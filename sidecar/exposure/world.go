@@ -95,15 +95,14 @@ func (w *world) setAPI(u *unstructured.Unstructured) []oda.Key {
 	defer w.mu.Unlock()
 	r := readResource(u)
 	before := w.apis[r.Key]
-	concerned := w.dropAPI(r.Key)
+	w.dropAPI(before)
 	w.apis[r.Key] = r
 	w.byImplementation.add(r.implementation(), r.Key)
 	w.byGateway.add(w.gatewayOf(r.API), r.Key)
-	if r.component != "" {
-		w.byComponent.add(r.componentName(), r.Key)
-		if before == nil || before.component != r.component || tell(before.status) != tell(r.status) {
-			concerned = append(concerned, componentKey(r.componentName()))
-		}
+	w.byComponent.add(r.componentName(), r.Key)
+	var concerned []oda.Key
+	if before == nil || before.component != r.component || tell(before.status) != tell(r.status) {
+		concerned = append(concerned, w.componentsOf(before, r)...)
 	}
 	if before == nil || changedForPods(before.API, r.API) {
 		concerned = append(concerned, w.podsOf(r.implementation())...)
@@ -125,24 +124,34 @@ func (w *world) deleteAPI(key oda.Key) []oda.Key {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := w.apis[key]
-	concerned := w.dropAPI(key)
+	w.dropAPI(before)
+	concerned := w.componentsOf(before)
 	if before != nil {
 		concerned = append(concerned, w.podsOf(before.implementation())...)
 	}
 	return apisOnly(append(concerned, w.router.Delete(key)...))
 }
 
-// dropAPI takes an API out of the indexes.
-func (w *world) dropAPI(key oda.Key) []oda.Key {
-	r := w.apis[key]
+// dropAPI takes an API out of the indexes; nil is none.
+func (w *world) dropAPI(r *resource) {
 	if r == nil {
-		return nil
+		return
 	}
-	delete(w.apis, key)
-	w.byImplementation.remove(r.implementation(), key)
-	w.byGateway.remove(w.gatewayOf(r.API), key)
-	w.byComponent.remove(r.componentName(), key)
-	return nil
+	delete(w.apis, r.Key)
+	w.byImplementation.remove(r.implementation(), r.Key)
+	w.byGateway.remove(w.gatewayOf(r.API), r.Key)
+	w.byComponent.remove(r.componentName(), r.Key)
+}
+
+// componentsOf are the Components of APIs, some of which may be nil.
+func (w *world) componentsOf(apis ...*resource) []oda.Key {
+	var keys []oda.Key
+	for _, r := range apis {
+		if r != nil && r.component != "" {
+			keys = append(keys, componentKey(r.componentName()))
+		}
+	}
+	return keys
 }
 
 // apisOnly leaves out claims that are not reconciled: those of foreign VirtualServices.

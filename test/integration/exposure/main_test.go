@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,7 +53,7 @@ const repository = "../../.."
 var cluster struct {
 	env    *envtest.Environment
 	config *rest.Config
-	client client.WithWatch // reads and writes live
+	client client.Client // reads and writes live
 }
 
 func TestMain(m *testing.M) {
@@ -94,10 +95,37 @@ func withCluster(run func() int) (code int, err error) {
 		return 1, err
 	}
 	defer httpClient.CloseIdleConnections()
-	if cluster.client, err = client.NewWithWatch(cluster.config, client.Options{Scheme: s, HTTPClient: httpClient}); err != nil {
+	if cluster.client, err = client.New(cluster.config, client.Options{Scheme: s, HTTPClient: httpClient}); err != nil {
+		return 1, err
+	}
+	if err := grant(); err != nil {
 		return 1, err
 	}
 	return run(), nil
+}
+
+// user is who the sidecar is to the API server.
+const user = "sidecar"
+
+// grant gives the sidecar the rights that it says it needs, and no more.
+func grant() error {
+	text, err := os.ReadFile(filepath.Join(repository, "cmd", "sidecar", "testdata", "role.yaml"))
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(string(text), "\n---\n")
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.Unmarshal([]byte(first), role); err != nil {
+		return err
+	}
+	if err := cluster.client.Create(context.Background(), role); err != nil {
+		return err
+	}
+	return cluster.client.Create(context.Background(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	})
 }
 
 // sidecar is a running writer.
@@ -116,6 +144,7 @@ func startSidecar(t *testing.T, namespace string, environment map[string]string)
 	s := &sidecar{wire: &wire{}, log: &lockedBuffer{}}
 	cfg := rest.CopyConfig(cluster.config)
 	cfg.QPS = -1 // as ctrl.GetConfig does
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: user}
 	cfg.Wrap(transport.WrapperFunc(func(next http.RoundTripper) http.RoundTripper { return listener{next, s.wire} }))
 	anyName, namespaces := true, map[string]cache.Config{namespace: {}}
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{

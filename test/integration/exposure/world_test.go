@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -335,15 +334,4 @@ func (w *world) untilEvent(name, eventType, reason, note string) {
 		}
 		return false
 	})
-}
-
-func listOf(gvk schema.GroupVersionKind) client.ObjectList {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-	return list
-}
-
-func asAPI(o runtime.Object) *unstructured.Unstructured {
-	u, _ := o.(*unstructured.Unstructured)
-	return u
 }
