@@ -189,3 +189,14 @@ func files(t *testing.T, root string) []string {
 	require.NotEmpty(t, out)
 	return out
 }
+
+func TestNestedValuesOfACopyAreItsOwn(t *testing.T) {
+	s := load(t, parent)
+	sub, ok := s.Copy().Values["sub"].(map[string]any)
+	require.True(t, ok)
+	sub["enabled"] = "changed"
+	s.Copy().Dependencies()[0].Metadata.Name = "changed"
+	second := s.Copy()
+	assert.Equal(t, map[string]any{"sub": map[string]any{"enabled": true}}, second.Values)
+	assert.Equal(t, "sub", second.Dependencies()[0].Name())
+}

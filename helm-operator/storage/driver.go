@@ -197,8 +197,12 @@ func (d *Driver) secretOf(key string, rel *helmrelease.Release, timeLabel string
 	return secret, nil
 }
 
-// compressors are reused: a new one costs more than compressing a release.
-var compressors = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+// compressors are reused: a new one costs more than compressing a release. Without the chart's files a release is small;
+// the last few percent are not worth Helm's best compression, which takes several times as long.
+var compressors = sync.Pool{New: func() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
+	return w
+}}
 
 // encode writes a release as Helm does: JSON, gzip, base64.
 func encode(rel *helmrelease.Release) ([]byte, error) {
