@@ -89,25 +89,26 @@ func storedVersion(api *unstructured.Unstructured) string {
 func TestAnAPI(t *testing.T) {
 	crds := append(allCRDs(t), readCRDs(t, filepath.Join(repository, "config/crd/oda/legacy/apis.yaml"))...)
 	w := newWorld(t, append(crds, readCRDs(t, filepath.Join(repository, "config/crd/oda/legacy/lowercaseapis.yaml"))...))
-	for namespace, test := range map[string]struct {
-		name string
-		run  func(*world, string)
+	// In this order: the last one starts an operator that ends with its subtest.
+	for _, test := range []struct {
+		namespace, name string
+		run             func(*world, string)
 	}{
-		"samples":  {"that was published is routed as upstream routes it", publishedTest},
-		"foreign":  {"leaves a path to the route that somebody else made first", foreignTest},
-		"old":      {"of the old kind keeps off the release of its successor", oldKindTest},
-		"drift":    {"that was routed is left alone, and what is changed by hand comes back", driftTest},
-		"long":     {"has a route of its own name however long that is", longNameTest},
-		"external": {"outside of the cluster has no route (fault 8)", externalTest},
-		"nolabel":  {"without a component's label is routed (fault 7)", noLabelTest},
-		"type":     {"that changes its type keeps its route and loses its ServiceMonitor (fault 5)", typeTest},
-		"adopt":    {"takes over the route that upstream's operator made (fault 2)", adoptTest},
-		"refused":  {"that can't be rendered says why", refusedTest},
+		{"samples", "that was published is routed as upstream routes it", publishedTest},
+		{"foreign", "leaves a path to the route that somebody else made first", foreignTest},
+		{"old", "of the old kind keeps off the release of its successor", oldKindTest},
+		{"drift", "that was routed is left alone, and what is changed by hand comes back", driftTest},
+		{"long", "has a route of its own name however long that is", longNameTest},
+		{"external", "outside of the cluster has no route (fault 8)", externalTest},
+		{"nolabel", "without a component's label is routed (fault 7)", noLabelTest},
+		{"type", "that changes its type keeps its route and loses its ServiceMonitor (fault 5)", typeTest},
+		{"refused", "that can't be rendered says why", refusedTest},
+		{"adopt", "takes over the route that upstream's operator made (fault 2)", adoptTest},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			of := *w
 			of.T = t
-			test.run(&of, namespace)
+			test.run(&of, test.namespace)
 			w.operator = of.operator
 		})
 	}
