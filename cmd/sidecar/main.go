@@ -44,6 +44,7 @@ type settings struct {
 	webhooks    webhookSettings
 	conversion  conversionSettings
 	monitor     monitorSettings
+	exposure    exposureSettings
 }
 
 func main() {
@@ -92,6 +93,9 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	if err := opts.conversion.readEnvironment(getenv); err != nil {
 		return settings{}, err
 	}
+	if err := opts.exposure.readEnvironment(getenv); err != nil {
+		return settings{}, err
+	}
 	return opts, opts.shared.ReadEnvironment(getenv)
 }
 
@@ -123,6 +127,9 @@ func serve(ctx context.Context, opts settings) error {
 		return err
 	}
 	if err := opts.monitor.add(mgr, users); err != nil {
+		return err
+	}
+	if err := opts.exposure.add(mgr, opts.shared); err != nil {
 		return err
 	}
 	return opts.conversion.beside(ctx, opts, known, func(ctx context.Context) error { return opts.webhooks.serve(ctx, mgr, opts, known) })

@@ -21,6 +21,8 @@ func TestExitCodes(t *testing.T) {
 			args: []string{"--no-such-flag"}, code: 2, says: "unknown flag: --no-such-flag"},
 		"an argument is a usage error": {
 			args: []string{"conversion-webhok"}, code: 2, says: `unexpected argument "conversion-webhok"`},
+		"an unknown OPENMETRICS_IMPLEMENTATION is a usage error": {
+			environment: map[string]string{"OPENMETRICS_IMPLEMENTATION": "Graphite"}, code: 2, says: `OPENMETRICS_IMPLEMENTATION is "Graphite"`},
 		"a malformed WATCH_NAMESPACE is a usage error": {
 			environment: map[string]string{"WATCH_NAMESPACE": "A,b"}, code: 2, says: `reading WATCH_NAMESPACE: not a namespace name: "A"`},
 	} {

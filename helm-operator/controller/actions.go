@@ -117,7 +117,7 @@ func (p *pass) check(ctx context.Context, actions *action.Client, want *wanted, 
 // firstTry tells that nothing of the release was ever there or was refused, and that its install does nothing but create
 // objects.
 func (p *pass) firstTry(want *wanted, have *seen) bool {
-	return len(have.records) == 0 && p.chart.Plain() && len(want.rendered.Hooks) == 0 && p.memo.failure.attempts == 0 &&
+	return len(have.records) == 0 && p.chart.Plain() && len(want.rendered.Hooks) == 0 &&
 		!meta.IsStatusConditionTrue(p.status.Conditions, status.ReleaseFailed)
 }
 

@@ -55,6 +55,11 @@ func TestFault3TheURLFollowsWhenTheLoadBalancerGetsItsAddressLater(t *testing.T)
 	again := addressed.DeepCopy()
 	again.ResourceVersion = "2"
 	assert.Empty(t, w.setService(nameOf(again), again), "nothing has changed")
+	elsewhere := again.DeepCopy()
+	elsewhere.Labels = nil
+	assert.Contains(t, w.setService(nameOf(elsewhere), elsewhere), catalogKey, "it leads there no longer")
+	w.setService(nameOf(again), again)
+	assert.Contains(t, w.setService(nameOf(again), nil), catalogKey, "it is gone")
 }
 
 func TestFault4ReadinessGoesBothWays(t *testing.T) {

@@ -1,6 +1,7 @@
 package exposure
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -116,6 +117,8 @@ func TestEventsTellOfEveryChangeOnce(t *testing.T) {
 	assert.Equal(t, []string{"Normal Routed", "Normal EndpointReady"}, kinds(Transitions(Status{}, fine)))
 	assert.Equal(t, []string{"Warning PathConflict"}, kinds(Transitions(fine, lost)))
 	assert.Equal(t, []string{"Normal Routed"}, kinds(Transitions(lost, fine)))
+	homeless := Compute(in(t, catalog(), func(in *Input) { in.Gateway = nil }))
+	assert.Equal(t, []string{"Warning GatewayNotFound"}, kinds(Transitions(lost, homeless)), "another reason")
 	assert.Equal(t, []string{"Warning NoReadyEndpoint"}, kinds(Transitions(fine, idle)))
 	assert.Equal(t, []string{"Normal Routed"}, kinds(Transitions(Status{}, idle)), "that pods start is no news")
 }
@@ -198,4 +201,37 @@ func TestSlimmingKeepsWhatIsLookedAt(t *testing.T) {
 	assert.False(t, readPod(pod).annotated(nil), "ours, and due no longer")
 	assert.True(t, readPod(pod).annotated(map[string]string{"prometheus.io/scrape": "true"}))
 	assert.False(t, readPod(pod).annotated(map[string]string{"prometheus.io/scrape": "true", "other": "x"}))
+}
+
+func TestTheHelmOperatorIsWaitedForOnlyWhileItWillChangeTheRoute(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Input)
+		want   bool
+	}{
+		"all is done":                {func(*Input) {}, false},
+		"no VirtualService yet":      {func(in *Input) { in.Route = &Route{} }, true},
+		"a VirtualService of before": {func(in *Input) { in.Route = &Route{Owner: string(in.API.UID), Hosts: []string{"*"}} }, true},
+		"it cannot":                  {func(in *Input) { in.Route, in.HelmFailure = &Route{}, "why" }, false},
+		"it will not":                {func(in *Input) { in.Route, in.Conflict = &Route{}, &oda.Conflict{} }, false},
+		"it must not":                {func(in *Input) { in.Route, in.Istio = &Route{}, false }, false},
+		"there is nothing to route":  {func(in *Input) { in.Route, in.API.Implementation = &Route{}, oda.ImplementationExternal }, false},
+	} {
+		assert.Equal(t, tc.want, in(t, catalog(), tc.change).unsettled(), name)
+	}
+}
+
+func TestAPatchNamesOnlyWhatChanges(t *testing.T) {
+	r := readResource(object(t, `
+apiVersion: oda.tmforum.org/v1
+kind: ExposedAPI
+metadata: {namespace: components, name: catalog, uid: u-1, resourceVersion: "1"}
+spec: {apiType: openapi, implementation: x, path: /v4, port: 80}
+status: {apiStatus: {url: old, note: kept}, implementation: {ready: true}}`))
+	patch, err := statusPatch(r, Compute(in(t, r.API, func(in *Input) { in.Front = nil })))
+	require.NoError(t, err)
+	var sent struct{ Status map[string]any }
+	require.NoError(t, json.Unmarshal(patch, &sent))
+	assert.Equal(t, map[string]any{"name": "catalog", "path": "/v4", "port": 80.0, "implementation": "x", "uid": routeUID, "url": nil},
+		sent.Status["apiStatus"], "url is removed; ip and developerUI were not there")
+	assert.NotContains(t, sent.Status, "implementation", "it is as it was")
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	stdlog "log"
 	"os"
+	"runtime"
 	"runtime/pprof"
 
 	"k8s.io/client-go/rest"
@@ -41,7 +42,8 @@ type Options struct {
 	Variant string
 	// Chart is the chart's directory.
 	Chart string
-	// Profile is the file that gets a CPU profile of the whole life; empty means none.
+	// Profile is the file that gets a CPU profile of the whole life, and with ".heap" appended one of the heap at its end;
+	// empty means none.
 	Profile string
 }
 
@@ -54,19 +56,13 @@ type running interface {
 
 // Run runs a variant against the API server of KUBECONFIG. It writes an empty Snapshot when it is
 // ready, and one for each SnapshotCommand on in.
-func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
+func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) (err error) {
 	silence(os.Stderr)
-	if o.Profile != "" {
-		file, err := os.Create(o.Profile)
-		if err != nil {
-			return fmt.Errorf("create profile: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return fmt.Errorf("start profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profile(o.Profile)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
 	// As programs do: without a client-side limit of the request rate.
 	cfg, err := config.GetConfig()
 	if err != nil {
@@ -96,6 +92,30 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	}
 	cancel()
 	return <-ended
+}
+
+// profile writes a CPU profile to the file until it is stopped, and then a heap profile to the file with ".heap" appended.
+// An empty name means none.
+func profile(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	cpu, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("create profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return nil, errors.Join(fmt.Errorf("start profile: %w", err), cpu.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		heap, err := os.Create(name + ".heap")
+		if err != nil {
+			return errors.Join(fmt.Errorf("create heap profile: %w", err), cpu.Close())
+		}
+		runtime.GC()
+		return errors.Join(pprof.WriteHeapProfile(heap), heap.Close(), cpu.Close())
+	}, nil
 }
 
 // silence drops the logs of all variants alike, so that none pays for writing them.

@@ -73,7 +73,7 @@ func parse(args []string) (options, error) {
 	flags.StringSliceVar(&o.variants, "variants", []string{operator.Ours, operator.Stock, operator.Floor}, "what to measure")
 	flags.StringVar(&o.json, "json", "", "file for the numbers as JSON")
 	flags.DurationVar(&o.idle, "idle", 15*time.Second, "length of the idle phase")
-	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of the operators; profiling costs some CPU itself")
+	flags.StringVar(&o.profile, "profile", "", "directory for CPU and heap profiles of the operators; profiling costs some CPU itself")
 	flags.DurationVar(&o.limit, "limit", time.Hour, "give up after this time")
 	flags.StringVar(&o.operator.Variant, "operator", "", "run as this operator (the program starts itself so)")
 	flags.StringVar(&o.operator.Chart, "operator-chart", "", "chart of the operator")
