@@ -103,6 +103,7 @@ bench-storm: build cluster-build ## All pods of 1,000 services deleted at once: 
 .PHONY: update-golden
 update-golden: cluster-build ## Rewrite the golden files; read the diff before committing it
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) $(GO) test ./test/chart/... -update
+	$(GO) test ./test/exposedapichart -update
 
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (where installed), helm lint

@@ -5,6 +5,7 @@
 package exposedapichart_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"pgregory.net/rapid"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/datapower-operator/datapower-operator/api/oda"
 	"github.com/datapower-operator/datapower-operator/helm-operator/chart"
@@ -142,6 +144,7 @@ func TestTheGoldenTable(t *testing.T) {
 			}
 			objects, err := b.render(c.cr, served, nil)
 			require.NoError(t, err)
+			golden(t, name, objects)
 			var kinds []string
 			for _, o := range objects {
 				kinds = append(kinds, o.GetKind())
@@ -177,6 +180,27 @@ func TestTheGoldenTable(t *testing.T) {
 			}, objects[0].Object["spec"])
 		})
 	}
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares what is rendered for a case of the table with its file in testdata/golden.
+func golden(t *testing.T, name string, objects []*unstructured.Unstructured) {
+	t.Helper()
+	var documents []string
+	for _, o := range objects {
+		text, err := sigsyaml.Marshal(o.Object)
+		require.NoError(t, err)
+		documents = append(documents, string(text))
+	}
+	got := strings.Join(documents, "---\n")
+	file := filepath.Join("testdata", "golden", strings.NewReplacer(" ", "-", "+", "and", "=", "-").Replace(strings.TrimPrefix(name, "_"))+".yaml")
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got, file)
 }
 
 // Resources that were published, in testdata as far as they are not in the folder of samples.

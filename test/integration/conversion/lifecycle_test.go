@@ -2,6 +2,7 @@ package conversion_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -236,7 +237,11 @@ func (w *world) idle() {
 		require.NoError(w, lines.Err())
 		return asked
 	}
-	// What is begun comes to an end first.
+	// What is begun comes to an end first: a rotation of the CA drops the old one only when some time has passed.
+	w.eventually("one CA is left", func() bool {
+		s := &corev1.Secret{ObjectMeta: meta("operators-a", conversionruntime.CASecretName)}
+		return w.client.Get(w.Context(), client.ObjectKeyFromObject(s), s) == nil && bytes.Count(s.Data["ca.crt"], []byte("BEGIN CERTIFICATE")) == 1
+	})
 	before := count()
 	w.eventually("quiet", func() bool {
 		time.Sleep(3 * time.Second)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -48,6 +50,7 @@ var (
 type world struct {
 	*testing.T
 	client     client.Client
+	discovery  discovery.DiscoveryInterface
 	kubeconfig string
 	dir        string
 	log        *bytes.Buffer
@@ -84,6 +87,8 @@ func newServer(t *testing.T, crds []*apiextensionsv1.CustomResourceDefinition) *
 	require.NoError(t, clientscheme.AddToScheme(scheme))
 	require.NoError(t, apiextensionsv1.AddToScheme(scheme))
 	w.client, err = client.New(cfg, client.Options{Scheme: scheme})
+	require.NoError(t, err)
+	w.discovery, err = discovery.NewDiscoveryClientForConfig(cfg)
 	require.NoError(t, err)
 	w.define(crds...)
 
@@ -158,12 +163,19 @@ func (w *world) define(crds ...*apiextensionsv1.CustomResourceDefinition) {
 			}
 			for _, c := range got.Status.Conditions {
 				if c.Type == apiextensionsv1.Established && c.Status == apiextensionsv1.ConditionTrue {
-					return true
+					return w.discovered(crd)
 				}
 			}
 			return false
 		}, patience, 50*time.Millisecond, crd.Name)
 	}
+}
+
+// discovered tells that a definition's kind is found in its first version: a REST mapper that meets the kind "api" before
+// takes it for API.
+func (w *world) discovered(crd *apiextensionsv1.CustomResourceDefinition) bool {
+	found, err := w.discovery.ServerResourcesForGroupVersion(crd.Spec.Group + "/" + crd.Spec.Versions[0].Name)
+	return err == nil && slices.ContainsFunc(found.APIResources, func(r metav1.APIResource) bool { return r.Name == crd.Spec.Names.Plural })
 }
 
 func (w *world) create(objects ...client.Object) {

@@ -159,10 +159,11 @@ func startSidecar(t *testing.T, namespace string, environment map[string]string)
 	var running sync.WaitGroup
 	running.Go(func() { assert.NoError(t, mgr.Start(ctx)) })
 	s.stop = sync.OnceFunc(func() {
+		log := s.log.String() // what is cut off by the end may say so
 		cancel()
 		running.Wait()
 		mgr.GetHTTPClient().CloseIdleConnections()
-		for line := range strings.Lines(s.log.String()) {
+		for line := range strings.Lines(log) {
 			assert.NotContains(t, line, `"level":"error"`)
 		}
 	})

@@ -23,7 +23,7 @@ import (
 
 const (
 	// patience bounds every wait; a passing test never needs it.
-	patience = 30 * time.Second
+	patience = 90 * time.Second
 	tick     = 20 * time.Millisecond
 )
 
