@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -99,15 +100,16 @@ func (m *Manager) tellForbidden(err error) bool {
 	}
 	m.forbidden = true
 	m.say("forbidden "+describe(lacking.object), "lacking a right", "reason", err.Error(), "remedy", deleteCommand(lacking.object))
-	m.warn("Forbidden", "Delete", "The operator in namespace %s has no right to replace %s, which belongs to another one. Delete it: %s",
+	m.warn(lacking.object, "Forbidden", "Delete", "The operator in namespace %s has no right to replace %s, which belongs to another one. Delete it: %s",
 		m.options.Namespace, describe(lacking.object), deleteCommand(lacking.object))
 	return true
 }
 
-// warn makes an event about the Deployment of the webhook.
-func (m *Manager) warn(reason, action, note string, args ...any) {
+// warn makes an event about the Deployment of the webhook. Events that differ in their note alone are taken for one, so that
+// what else each is about has to be in related.
+func (m *Manager) warn(related runtime.Object, reason, action, note string, args ...any) {
 	about := &corev1.ObjectReference{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment", Namespace: m.options.Namespace, Name: Name}
-	m.options.Events.Eventf(about, nil, corev1.EventTypeWarning, reason, action, note, args...)
+	m.options.Events.Eventf(about, related, corev1.EventTypeWarning, reason, action, note, args...)
 }
 
 // podSpec is what the pods of the webhook get from the operator's own Deployment.

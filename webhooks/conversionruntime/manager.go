@@ -263,7 +263,7 @@ func (m *Manager) manage(ctx context.Context, definition *apiextensionsv1.Custom
 func (m *Manager) certificateProblem(problem error) {
 	m.options.Log.Error(problem, "keeping the certificates of the conversion webhook")
 	if errors.Is(problem, pki.ErrStuck) && m.options.Deployment {
-		m.warn("CertificateRotationStuck", "RotateCertificates",
+		m.warn(nil, "CertificateRotationStuck", "RotateCertificates",
 			"The certificates of the conversion webhook are not replaced: %v. Look at the pods of Deployment %s.", problem, Name)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"sync"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -62,6 +63,7 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	stop = sync.OnceValue(stop)
 	defer func() { err = errors.Join(err, stop()) }()
 	// As programs do: without a client-side limit of the request rate.
 	cfg, err := config.GetConfig()
@@ -90,8 +92,9 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) (err error
 	if err := serve(in, answers, requests, variant); err != nil {
 		return err
 	}
+	err = stop() // while the operator still holds what it holds
 	cancel()
-	return <-ended
+	return errors.Join(err, <-ended)
 }
 
 // profile writes a CPU profile to the file until it is stopped, and then a heap profile to the file with ".heap" appended.

@@ -54,6 +54,8 @@ type world struct {
 	bin     string
 	cluster *cluster.Cluster
 	client  client.Client
+	// kubeconfig is that of the sidecars to come.
+	kubeconfig string
 }
 
 func newWorld(t *testing.T, options cluster.Options) *world {
@@ -64,6 +66,7 @@ func newWorld(t *testing.T, options cluster.Options) *world {
 	}
 	log.SetLogger(logr.Discard())
 	w := &world{T: t, bin: bin, cluster: clustertest.Start(t, options)}
+	w.kubeconfig = w.cluster.KubeconfigPath()
 	scheme := runtime.NewScheme()
 	require.NoError(t, clientgoscheme.AddToScheme(scheme))
 	require.NoError(t, apiextensionsv1.AddToScheme(scheme))
@@ -170,7 +173,7 @@ func (w *world) sidecar(namespace string, args ...string) *process {
 		"--webhooks=false", "--chart-values=" + filepath.Join(repository, "helm-charts", "datapowerservice", "values.yaml"),
 	}, args...)
 	cmd := exec.Command(filepath.Join(w.bin, "sidecar"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+w.cluster.KubeconfigPath())
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+w.kubeconfig)
 	cmd.Stdout, cmd.Stderr = output, output
 	require.NoError(w, cmd.Start())
 	p := &process{world: w, cmd: cmd, log: output.Name()}

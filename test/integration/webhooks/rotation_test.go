@@ -19,8 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/datapower-operator/datapower-operator/webhooks/pki"
 )
 
 // longVariable asks for the long form of these tests.
@@ -197,13 +195,7 @@ func TestARotationUnderLoadFailsNoRequest(t *testing.T) {
 // authorities are the serial numbers of the CAs that the API server is told to trust.
 func authorities(t testing.TB, namespace string) []string {
 	t.Helper()
-	bundle, err := pki.ParseBundle(secret(t, namespace, "datapower-operator-ca").Data["ca.crt"])
-	require.NoError(t, err)
-	var serials []string
-	for _, cert := range bundle {
-		serials = append(serials, cert.SerialNumber.String())
-	}
-	return slices.Sorted(slices.Values(serials))
+	return slices.Sorted(slices.Values(authoritiesOf(t, namespace, "datapower-operator-ca")))
 }
 
 func TestTheEndOfAReplicaLosesNoRequest(t *testing.T) {
