@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta1"
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta2"
@@ -115,14 +116,27 @@ func (f *findings) oldMemory(path *field.Path, text string) {
 	}
 }
 
+// Defaults of the settings of the monitor's Deployment: who has them may never have written them.
+const (
+	oldMonitorImage     = "docker.io/ibmcom/datapower-monitor:latest"
+	oldMonitorProbePort = 8080
+	oldXMLMgmtPort      = 5550
+)
+
+var oldMonitorResources = corev1.ResourceRequirements{
+	Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+	Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+}
+
 // monitorSettings warns of settings that had a meaning for the Deployment that the monitor once was.
 func (f *findings) monitorSettings(settings *v1beta1.DatapowerMonitorSettings, path *field.Path) {
 	if settings == nil {
 		return
 	}
 	for _, part := range []part{
-		{"image", settings.Image != ""}, {"livenessProbePort", settings.LivenessProbePort != nil},
-		{"resources", settings.Resources != nil}, {"env", len(settings.Env) > 0},
+		{"image", settings.Image != "" && settings.Image != oldMonitorImage},
+		{"livenessProbePort", ptr.Deref(settings.LivenessProbePort, oldMonitorProbePort) != oldMonitorProbePort},
+		{"resources", settings.Resources != nil && !equality.Semantic.DeepEqual(*settings.Resources, oldMonitorResources)}, {"env", len(settings.Env) > 0},
 	} {
 		if part.isSet {
 			f.warn(path.Child(part.name), "has no effect: the monitor is part of the operator")
@@ -131,7 +145,7 @@ func (f *findings) monitorSettings(settings *v1beta1.DatapowerMonitorSettings, p
 	if resources := settings.Resources; resources != nil {
 		unique(f, path.Child("resources", "claims"), resources.Claims, "name", func(c *corev1.ResourceClaim) string { return c.Name })
 	}
-	if settings.XMLMgmtPort != nil {
+	if ptr.Deref(settings.XMLMgmtPort, oldXMLMgmtPort) != oldXMLMgmtPort {
 		f.warn(path.Child("xmlMgmtPort"), "has no effect: the operator uses rest-mgmt")
 	}
 	f.shortInterval(path.Child("lifecycleDebounceMs"), settings.LifecycleDebounceMs)

@@ -132,6 +132,10 @@ func TestServicesOfOldVersions(t *testing.T) {
 			`resources: {requests: {cpu: 3}}`, true, false, []string{`spec.resources.requests.cpu: Invalid value: "integer": must be at least 4: raise it`}, nil,
 		},
 		"few cores in v1beta2": {`resources: {requests: {cpu: 500m}}`, false, true, nil, nil},
+		"defaults of the monitor's Deployment": {
+			`datapowerMonitor: {image: "docker.io/ibmcom/datapower-monitor:latest", livenessProbePort: 8080, xmlMgmtPort: 5550,
+			  resources: {requests: {cpu: 250m, memory: 256Mi}, limits: {cpu: 500m, memory: 1Gi}}}`, true, false, nil, nil,
+		},
 		"settings of the monitor's Deployment": {
 			`datapowerMonitor: {image: a, livenessProbePort: 1, xmlMgmtPort: 2, resources: {}, env: [{name: A}], lifecycleDebounceMs: 5, peeringRecoveryCheckIntervalMs: 1000}`,
 			true, false, nil, []string{
