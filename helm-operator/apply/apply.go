@@ -318,9 +318,12 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 	if err != nil || live == nil {
 		return change, err
 	}
-	// Helm, too, looks at the live object: a user may have marked it to be kept.
-	if w.owner.ownershipOf(live) != ours || live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
+	if w.owner.ownershipOf(live) != ours {
 		return change, nil
+	}
+	// Helm, too, looks at the live object: a user may have marked it to be kept.
+	if live.GetAnnotations()[kube.ResourcePolicyAnno] == kube.KeepPolicy {
+		return w.letGo(info, live)
 	}
 	uid := live.GetUID()
 	opts := &metav1.DeleteOptions{
@@ -335,6 +338,35 @@ func (w writer) delete(info *resource.Info, propagation metav1.DeletionPropagati
 		return change, fmt.Errorf("delete %s: %w", change.Ref, err)
 	}
 	change.Verb = Deleted
+	return change, nil
+}
+
+// letGo takes the owner's reference off an object that a user marked to be kept: the garbage collector would delete it with
+// its owner.
+func (w writer) letGo(info *resource.Info, live *unstructured.Unstructured) (Change, error) {
+	change := Change{Ref: refOf(info), Verb: Unchanged}
+	at := slices.IndexFunc(live.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == w.owner.UID })
+	if at < 0 {
+		return change, nil
+	}
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": live.GetUID()},
+		{"op": "test", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
+		{"op": "remove", "path": fmt.Sprintf("/metadata/ownerReferences/%d", at)},
+	})
+	if err != nil {
+		return change, fmt.Errorf("encode patch of %s: %w", change.Ref, err)
+	}
+	out, err := resource.NewHelper(actual(info.Client), info.Mapping).
+		Patch(info.Namespace, info.Name, types.JSONPatchType, patch, &metav1.PatchOptions{FieldManager: FieldManager})
+	if err != nil {
+		return change, fmt.Errorf("let go of %s, which is to be kept: %w", change.Ref, err)
+	}
+	result, err := answered(out)
+	if err != nil {
+		return change, err
+	}
+	change.Verb, change.Paths, change.Live = Changed, []string{"metadata.ownerReferences"}, metadataOf(result)
 	return change, nil
 }
 

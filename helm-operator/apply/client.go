@@ -56,14 +56,25 @@ type Client struct {
 }
 
 // hookKey identifies a hook within a release.
-type hookKey struct{ kind, name string }
+type hookKey struct{ kind, namespace, name string }
 
 // SkipHooks makes the client pass over hooks that ran to their end in an interrupted action.
 func (c *Client) SkipHooks(hooks []*release.Hook) {
 	c.done = make(map[hookKey]bool, len(hooks))
 	for _, h := range hooks {
-		c.done[hookKey{h.Kind, h.Name}] = true
+		var rendered struct{ Metadata struct{ Namespace string } }
+		if yaml.Unmarshal([]byte(h.Manifest), &rendered) == nil { // what was run can be read
+			c.done[c.hookKey(h.Kind, rendered.Metadata.Namespace, h.Name)] = true
+		}
 	}
+}
+
+// hookKey takes the release's namespace, which a chart need not name, for none.
+func (c *Client) hookKey(kind, namespace, name string) hookKey {
+	if namespace == c.owner.Namespace {
+		namespace = ""
+	}
+	return hookKey{kind, namespace, name}
 }
 
 // withoutDone drops hooks that ran already.
@@ -71,7 +82,7 @@ func (c *Client) withoutDone(resources kube.ResourceList) kube.ResourceList {
 	return resources.Filter(func(info *resource.Info) bool {
 		u, err := toUnstructured(info.Object)
 		isHook := err == nil && u.GetAnnotations()[release.HookAnnotation] != ""
-		return !isHook || !c.done[hookKey{info.Mapping.GroupVersionKind.Kind, info.Name}]
+		return !isHook || !c.done[c.hookKey(info.Mapping.GroupVersionKind.Kind, info.Namespace, info.Name)]
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -68,7 +69,9 @@ func TestAnObjectThatAUserMarkedToBeKeptIsKept(t *testing.T) {
 	w.server.Put(live)
 	_, err = w.Update(w.build(config("a", "x")+config("b", "x")), w.build(config("b", "x")), false)
 	require.NoError(t, err)
-	assert.NotNil(t, w.server.Get(configMap, "prod", "a"))
+	kept := w.server.Get(configMap, "prod", "a")
+	require.NotNil(t, kept)
+	assert.Empty(t, kept.GetOwnerReferences(), "or it would go with its owner")
 }
 
 // What an earlier resource of the same name left because it was to be kept stands in the way of its successor otherwise,
@@ -138,4 +141,27 @@ func TestWhatAToolAddedAndAControllerFilledStays(t *testing.T) {
 		require.Len(t, got, 1)
 		assert.Equal(t, ".spec.strategy.type", got[0].String())
 	})
+}
+
+// A chart may have hooks of one kind and name in two namespaces.
+func TestAHookThatRanIsNotTakenForItsNamesakeElsewhere(t *testing.T) {
+	hook := func(namespace string) string {
+		return "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hook\n  annotations: {helm.sh/hook: pre-install}\n" + namespace
+	}
+	const here, elsewhere = "", "  namespace: elsewhere\n"
+	for name, c := range map[string]struct {
+		done, want string
+	}{
+		"the release's namespace is not named": {here, "elsewhere"},
+		"the release's namespace is named":     {"  namespace: prod\n", "elsewhere"},
+		"another namespace":                    {elsewhere, "prod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.SkipHooks([]*release.Hook{{Kind: "ConfigMap", Name: "hook", Manifest: hook(c.done)}})
+			rest := w.withoutDone(w.build(hook(here) + hook(elsewhere)))
+			require.Len(t, rest, 1)
+			assert.Equal(t, c.want, rest[0].Namespace)
+		})
+	}
 }
