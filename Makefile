@@ -19,7 +19,7 @@ PACKAGES    := ./...
 ##@ The two commands
 
 .PHONY: demo
-demo: build cluster-up ## Show the main job on a local cluster, break things, watch the repair; leaves the cluster up
+demo: build cluster-up $(BIN)/gateway ## Show the main job on a local cluster, break things, watch the repair; leaves the cluster up
 	hack/demo.sh
 
 .PHONY: test
@@ -35,6 +35,10 @@ help: ## List every target
 build: ## Build the operator's programs into bin/
 	@echo "building the operator's programs (the first time takes some minutes)"
 	$(GO) build -trimpath -ldflags '-s -w' -o $(BIN)/ ./cmd/...
+
+.PHONY: $(BIN)/gateway
+$(BIN)/gateway:
+	$(GO) build -trimpath -ldflags '-s -w' -o $@ ./test/gateway/cmd/gateway
 
 .PHONY: run
 run: build ## Install the CRDs and run the operator's programs on this machine against KUBECONFIG until interrupted
@@ -114,11 +118,12 @@ lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (
 	$(BIN)/helm lint --strict helm-charts/*/
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README
+generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README, the list of metrics
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(BIN)/controller-gen crd paths=./api/datapower/... output:crd:artifacts:config=config/crd/bases
 	$(BIN)/controller-gen crd paths=./api/oda/v1 paths=./api/oda/v1beta3 paths=./api/oda/v1beta4 output:crd:artifacts:config=config/crd/oda/bases
 	$(GO) run ./hack/chartdoc
+	$(GO) run ./hack/metricsdoc
 
 .PHONY: verify
 verify: ## Fail when generated files are not what the sources give

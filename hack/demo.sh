@@ -55,8 +55,10 @@ show hack/operator.sh start
 show kubectl create namespace "$ns"
 
 title "Apply the samples"
+say "Stand-ins answer for the gateways of the simulated pods; monitors are to trust their certificate:"
+k create secret generic gateway-certificates --from-file=tls.crt=.cluster/operator/gateways.pem
 k apply -k config/samples
-for name in gateway orders editor elastic; do
+for name in gateway orders editor elastic peers; do
   k wait --for=condition=Ready "dp/$name" --timeout=2m
 done
 k get dp
@@ -72,14 +74,22 @@ k wait --for=jsonpath='{.status.replicas}'=5 dp/orders --timeout=1m
 k wait --for=condition=Ready dp/orders --timeout=1m
 k get dp orders
 
-title "Delete its Service: the operator makes it again"
+title "A gateway goes for good: the others' peering is reset"
+k wait --for=condition=PeeringHealthy dpm/peers --timeout=1m
+k scale dp/peers --replicas=2
+# shellcheck disable=SC2016
+until_true "the monitor has reset what listed it" sh -c 'kubectl -n "$0" get dpm peers -o "jsonpath={.status.lastWork.result}" | grep -q Healed' "$ns"
+k get dpm
+k describe dpm peers | sed -n '/^Status:/,$p'
+
+title "Delete the Service of orders: the operator makes it again"
 uid=$(kubectl -n "$ns" get service orders-headless -o 'jsonpath={.metadata.uid}')
 k delete service orders-headless
 # shellcheck disable=SC2016 # expanded by the inner shell
 until_true "orders-headless is back" sh -c 'now=$(kubectl -n "$0" get service orders-headless -o "jsonpath={.metadata.uid}") && [ "$now" != "$1" ]' "$ns" "$uid"
 k get service orders-headless
 
-title "Edit its StatefulSet behind the operator's back: the edit is undone"
+title "Edit the StatefulSet of orders behind the operator's back: the edit is undone"
 k patch statefulset orders --type=json -p '[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"registry.invalid/rogue:1"}]'
 # shellcheck disable=SC2016
 until_true "the image is the right one again" sh -c 'kubectl -n "$0" get statefulset orders -o "jsonpath={.spec.template.spec.containers[0].image}" | grep -q datapower-prod' "$ns"

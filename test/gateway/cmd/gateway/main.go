@@ -11,6 +11,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -34,7 +35,7 @@ type options struct {
 	kubeconfig, namespace, proxy       string
 	root, address, bind, name, service string
 	peers                              []string
-	control                            string
+	control, certificate               string
 	settings                           gateway.Settings
 }
 
@@ -75,6 +76,7 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.service, "service", "", "headless Service whose addresses are the other gateways")
 	flags.StringSliceVar(&o.peers, "peer", nil, "addresses of the other gateways, in place of a service")
 	flags.StringVar(&o.control, "control", "", "address of the control API; empty means none")
+	flags.StringVar(&o.certificate, "certificate", "", "file that gets the certificate of the fleet's gateways, for monitors to trust; empty means none")
 	flags.StringVar(&o.settings.ResetAction, "reset-action", gateway.DefaultResetAction, "name of the action that resets a peering; - for none")
 	flags.StringVar(&o.settings.SwitchPrimaryAction, "switch-primary-action", "", "name of the action that makes this member the primary")
 	flags.StringVar(&o.settings.Firmware, "firmware", gateway.DefaultFirmware, "firmware version to tell")
@@ -99,6 +101,12 @@ func runFleet(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, fleet.Stop()) }()
+	if o.certificate != "" {
+		text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: fleet.Host().Certificate().Raw})
+		if err := os.WriteFile(o.certificate, text, 0o644); err != nil {
+			return fmt.Errorf("writing the certificate: %w", err)
+		}
+	}
 	fmt.Println("HTTPS_PROXY=" + fleet.ProxyURL().String())
 	return serveControl(ctx, o.control, fleet)
 }
