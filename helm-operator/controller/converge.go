@@ -95,10 +95,11 @@ func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
 		return false, err
 	}
 	if len(suspects) > 0 {
-		if !p.cachesMayLag() {
+		left := p.untilCachesShow()
+		if left <= 0 {
 			return false, nil
 		}
-		p.requeue = cacheLag
+		p.requeue = left
 	}
 	p.metrics.Skipped()
 	p.reportInSync()
@@ -106,10 +107,11 @@ func (p *pass) settled(ctx context.Context, want *wanted) (bool, error) {
 }
 
 // cacheLag is how long caches are given to show what was written. Until then an object that is not
-// there, or is not what was written, is no drift.
-const cacheLag = 2 * time.Second
+// there, or is not what was written, is no drift. What somebody undoes right after a write is back within 2 s.
+const cacheLag = 1500 * time.Millisecond
 
-func (p *pass) cachesMayLag() bool { return p.clock.Since(p.memo.wrote) < cacheLag }
+// untilCachesShow is what is left of that time after the last write; not positive when it is over.
+func (p *pass) untilCachesShow() time.Duration { return cacheLag - p.clock.Since(p.memo.wrote) }
 
 // storedAsKnown tells whether the cache shows the release as it was left.
 func (p *pass) storedAsKnown(stored dependents.Release) bool {
@@ -121,10 +123,11 @@ func (p *pass) storedAsKnown(stored dependents.Release) bool {
 		p.memo.releaseMark = stored.Mark
 		return true
 	}
-	if latest.Version > p.memo.revision || !p.cachesMayLag() {
+	left := p.untilCachesShow()
+	if latest.Version > p.memo.revision || left <= 0 {
 		return false
 	}
-	p.requeue = cacheLag
+	p.requeue = left
 	return true
 }
 

@@ -201,6 +201,9 @@ func monitored(in Input) metav1.Condition {
 	case !in.PrometheusOperator:
 		return say(metav1.ConditionFalse, ReasonPrometheusMissing, "The cluster does not serve ServiceMonitor (monitoring.coreos.com). Install "+
 			"prometheus-operator, or its custom resource definitions, or set %s to another value.", oda.EnvMetrics)
+	case in.MonitorsUnknown:
+		return say(metav1.ConditionUnknown, ReasonMonitorsUnknown, "The API server does not list ServiceMonitors. "+
+			"See that the sidecar may list and watch servicemonitors.monitoring.coreos.com; its log has the error.")
 	case !in.Monitor:
 		return say(metav1.ConditionFalse, ReasonMonitorMissing, "There is no ServiceMonitor %s/%s.%s", in.API.Namespace, in.API.Name, in.helmRemedy())
 	case in.Service != nil && in.Service.Labels["name"] != in.API.Implementation:

@@ -52,6 +52,8 @@ type Options struct {
 	Namespaces map[string]cache.Config
 	// Clock gives transition times.
 	Clock clock.PassiveClock
+	// Metrics may be nil.
+	Metrics *Metrics
 }
 
 // Add adds the controller, and what it watches, to a manager. It runs on the leader only and asks the API server nothing
@@ -61,11 +63,12 @@ func Add(mgr manager.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making the client of exposed APIs: %w", err)
 	}
-	pods, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	brief, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
 	if err != nil {
-		return fmt.Errorf("making the client of pods: %w", err)
+		return fmt.Errorf("making the client of metadata: %w", err)
 	}
 	w := newWorld(o.Settings)
+	o.Metrics.observe(w)
 	s := &sources{
 		newCache: func(options cache.Options) (cache.Cache, error) {
 			options.HTTPClient, options.Scheme = mgr.GetHTTPClient(), mgr.GetScheme()
@@ -76,14 +79,14 @@ func Add(mgr manager.Manager, o Options) error {
 		},
 		namespaces: o.Namespaces, settings: o.Settings, world: w,
 		sweep: func(ctx context.Context) error {
-			return sweepPods(ctx, pods, writer, slices.Collect(maps.Keys(o.Namespaces)))
+			return sweepPods(ctx, brief, writer, slices.Collect(maps.Keys(o.Namespaces)))
 		},
 		log: mgr.GetLogger().WithName(ControllerName), wake: make(chan struct{}, 1),
-		offered: map[string]served{}, served: map[string]served{}, started: map[string]running{},
+		offered: map[string]served{}, served: map[string]served{}, started: map[string]running{}, told: map[string]bool{},
 	}
 	r := &reconciler{
-		world: w, sources: s, writer: writer, recorder: mgr.GetEventRecorder("datapower-sidecar"), clock: o.Clock, waiting: map[oda.Key]time.Time{},
-		outdated: map[oda.Key]string{},
+		world: w, sources: s, writer: writer, statuses: brief, recorder: mgr.GetEventRecorder("datapower-sidecar"), clock: o.Clock, waiting: map[oda.Key]time.Time{},
+		outdated: map[oda.Key]string{}, metrics: o.Metrics,
 	}
 	c, err := controller.NewTyped(ControllerName, mgr, controller.TypedOptions[oda.Key]{
 		Reconciler: r, MaxConcurrentReconciles: maxConcurrentReconciles,
@@ -120,11 +123,14 @@ func Add(mgr manager.Manager, o Options) error {
 
 // reconciler acts on what the pure functions decide.
 type reconciler struct {
-	world    *world
-	sources  *sources
-	writer   dynamic.Interface
+	world   *world
+	sources *sources
+	writer  dynamic.Interface
+	// statuses writes statuses: of the object that results, its resourceVersion is all that matters.
+	statuses metadata.Interface
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	metrics  *Metrics
 
 	mu      sync.Mutex
 	waiting map[oda.Key]time.Time // since when the helm-operator is waited for
@@ -169,6 +175,7 @@ func (r *reconciler) api(ctx context.Context, key oda.Key) (reconcile.Result, er
 	}
 	_, in.Istio = r.sources.of(crdVirtualService)
 	_, in.PrometheusOperator = r.sources.of(crdServiceMonitor)
+	in.MonitorsUnknown = in.PrometheusOperator && !r.sources.lists(crdServiceMonitor)
 	in.Now = r.clock.Now()
 	if offer.subresource {
 		in.Generation = now.generation
@@ -182,6 +189,7 @@ func (r *reconciler) api(ctx context.Context, key oda.Key) (reconcile.Result, er
 		return reconcile.Result{}, err
 	}
 	version, err := r.patch(ctx, offer, keyName(key), types.MergePatchType, patch)
+	r.metrics.wrote(writtenStatus, err)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -243,6 +251,7 @@ func (r *reconciler) component(ctx context.Context, n name) error {
 		return err
 	}
 	_, err = r.patch(ctx, offer, n, types.JSONPatchType, patch)
+	r.metrics.wrote(writtenComponent, err)
 	return err
 }
 
@@ -252,7 +261,7 @@ func (r *reconciler) patch(ctx context.Context, offer served, n name, kind types
 	if offer.subresource {
 		subresources = []string{"status"}
 	}
-	written, err := r.writer.Resource(offer.GroupVersionResource).Namespace(n.Namespace).
+	written, err := r.statuses.Resource(offer.GroupVersionResource).Namespace(n.Namespace).
 		Patch(ctx, n.Name, kind, patch, metav1.PatchOptions{FieldManager: oda.FieldManagerStatus}, subresources...)
 	if err != nil {
 		return "", fmt.Errorf("writing the status of %s %s: %w", offer.kind, n, err)

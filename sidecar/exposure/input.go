@@ -33,8 +33,8 @@ type Input struct {
 	// Service is the implementation; nil when it is missing. ReadyEndpoint tells whether any of its EndpointSlices has one.
 	Service       *corev1.Service
 	ReadyEndpoint bool
-	// Monitor tells whether there is a ServiceMonitor of the API.
-	Monitor bool
+	// Monitor tells whether there is a ServiceMonitor of the API; MonitorsUnknown that nobody can tell.
+	Monitor, MonitorsUnknown bool
 	// HelmFailure is why the helm-operator cannot render the API; "" when it can.
 	HelmFailure string
 	// Now is the time of a condition that changes its status now.

@@ -25,7 +25,9 @@ func (r *reconciler) pod(ctx context.Context, n name) error {
 	if p == nil || p.annotated(due) {
 		return nil
 	}
-	return annotate(ctx, r.writer, n, p.uid, due)
+	err := annotate(ctx, r.writer, n, p.uid, due)
+	r.metrics.wrote(writtenPod, err)
+	return err
 }
 
 // annotate applies exactly the annotations that are due to a pod that exists. As upstream, it overrides those of others.

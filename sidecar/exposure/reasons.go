@@ -35,6 +35,8 @@ const (
 	ReasonPrometheusMissing = "PrometheusOperatorNotInstalled"
 	// ReasonMonitorMissing: the helm-operator has made no ServiceMonitor.
 	ReasonMonitorMissing = "ServiceMonitorNotFound"
+	// ReasonMonitorsUnknown: the API server does not list the ServiceMonitors.
+	ReasonMonitorsUnknown = "ServiceMonitorsNotListed"
 	// ReasonLabelMissing: the ServiceMonitor does not select the implementation.
 	ReasonLabelMissing = "ServiceLabelMissing"
 	// ReasonNoSelector: the implementation has no selector, so that its pods are not known.

@@ -75,6 +75,7 @@ func TestMonitoredSaysWhatIsMissing(t *testing.T) {
 	for want, change := range map[string][]func(*Input){
 		"True ServiceMonitorInPlace":           nil,
 		"False ServiceMonitorNotFound":         {func(in *Input) { in.Monitor = false }},
+		"Unknown ServiceMonitorsNotListed":     {func(in *Input) { in.Monitor, in.MonitorsUnknown = false, true }},
 		"False PrometheusOperatorNotInstalled": {func(in *Input) { in.PrometheusOperator = false }},
 		"False ServiceLabelMissing":            {func(in *Input) { in.Service.Labels = nil }},
 		"True PodsAnnotated":                   {datadog},

@@ -39,6 +39,8 @@ type watch struct {
 	set, remove func(client.Object) []oda.Key
 	// forget ends all objects, when the kind is served no longer.
 	forget func() []oda.Key
+	// optional is true when routing goes on without the kind, which nobody may be allowed to list.
+	optional bool
 }
 
 // running is a source that was started.
@@ -46,6 +48,9 @@ type running struct {
 	stop   func()
 	synced func() bool
 	forget func() []oda.Key
+
+	optional bool
+	since    time.Time
 }
 
 // sources watches what is there to be watched.
@@ -65,7 +70,10 @@ type sources struct {
 	offered map[string]served // by definition, as it says
 	served  map[string]served // as the sources that run take it
 	settled bool
-	started map[string]running
+	// unlisted is of how many kinds was not known what there is when it settled.
+	unlisted int
+	started  map[string]running
+	told     map[string]bool // of whose long first list the log tells
 }
 
 // of tells how the kind of a definition is served.
@@ -118,19 +126,23 @@ func (s *sources) run(ctx context.Context) error {
 	swept := s.settings.Metrics != oda.MetricsServiceMonitor // who annotates pods sees them all
 	for {
 		wait := time.Duration(0)
-		if s.allSynced() {
+		if s.enough() {
 			if !s.refresh(ctx) {
 				wait = retryDelay
 			}
 		}
+		s.complain()
 		switch {
-		case !s.allSynced():
+		case !s.enough():
 			wait = syncPoll
 		case s.settle() && s.servesAPIs() && !swept:
 			swept = true
 			if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error(err, "pods may keep annotations that are due no longer")
 			}
+		}
+		if wait == 0 && s.waits() {
+			wait = retryDelay
 		}
 		var timer <-chan time.Time
 		if wait > 0 {
@@ -145,13 +157,22 @@ func (s *sources) run(ctx context.Context) error {
 	}
 }
 
-// settle lets reconciles begin when everything that was started is known, and nothing is left to be looked at; true when it
-// does.
+// settle lets reconciles begin when everything that was started is known, or as much as routing needs, and nothing is left to
+// be looked at; true when it does. When more is known later, all is reconciled again.
 func (s *sources) settle() bool {
 	s.mu.Lock()
+	unlisted := 0
+	for _, r := range s.started {
+		if !r.synced() {
+			unlisted++
+		}
+	}
+	if unlisted < s.unlisted {
+		s.settled = false
+	}
 	done := !s.settled && maps.Equal(s.offered, s.served) && s.wanted() == nil
 	if done {
-		s.settled = true
+		s.settled, s.unlisted = true, unlisted
 	}
 	s.mu.Unlock()
 	if done {
@@ -165,17 +186,6 @@ func (s *sources) unsettle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settled = false
-}
-
-func (s *sources) allSynced() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, r := range s.started {
-		if !r.synced() {
-			return false
-		}
-	}
-	return true
 }
 
 // refresh starts and stops sources according to the definitions; false when that has to be tried again.
@@ -279,7 +289,11 @@ func (s *sources) start(ctx context.Context, name string, src watch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settled = false
-	s.started[name] = running{stop: func() { cancel(); wait.Wait() }, synced: registration.HasSynced, forget: src.forget}
+	s.started[name] = running{
+		stop: func() { cancel(); wait.Wait() }, synced: registration.HasSynced, forget: src.forget,
+		optional: src.optional, since: time.Now(),
+	}
+	delete(s.told, name)
 	return nil
 }
 
@@ -387,12 +401,13 @@ func (s *sources) monitors(offer served) watch {
 	})
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(offer.gvk())
-	src.object = object
+	src.object, src.optional = object, true
 	return src
 }
 
 func (s *sources) components(offer served) watch {
 	return s.custom(offer, watch{
+		optional: true,
 		set: func(o client.Object) []oda.Key {
 			return s.world.setComponent(nameOf(o), o.(*unstructured.Unstructured))
 		},

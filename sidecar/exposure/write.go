@@ -15,11 +15,14 @@ func statusPatch(r *resource, wanted Status) ([]byte, error) {
 	if r.upToDate(wanted) {
 		return nil, nil
 	}
-	conditions, err := mergeConditions(r.conditions, wanted)
-	if err != nil {
-		return nil, err
+	status := map[string]any{}
+	if !equality.Semantic.DeepEqual(r.status.Conditions, wanted.Conditions) {
+		conditions, err := mergeConditions(r.conditions, wanted)
+		if err != nil {
+			return nil, err
+		}
+		status["conditions"] = conditions
 	}
-	status := map[string]any{"conditions": conditions}
 	if wanted.APIStatus != nil && !equality.Semantic.DeepEqual(r.status.APIStatus, wanted.APIStatus) {
 		fields := wanted.APIStatus.fields()
 		for key, value := range fields {

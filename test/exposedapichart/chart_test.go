@@ -235,6 +235,38 @@ func TestPublishedResourcesRender(t *testing.T) {
 	}
 }
 
+// Forms of resources that operators of other gateways document, written anew: whatever is in them beyond, their route is that
+// of upstream.
+func TestTheFormsOfOtherOperatorsRender(t *testing.T) {
+	b := newBench(t)
+	for name, spec := range map[string]string{
+		"an early operator for Azure: neither name nor type, the specification itself, numbers and lists for policies": `{
+  path: /stock, implementation: stock-service, port: 8080, specification: "{\"openapi\": \"3.0.0\"}", rateLimit: {limit: 500, period: 30},
+  CORS: {allowOrigins: ["*"], allowMethods: [GET], allowHeaders: [Content-Type], exposeHeaders: ["*"], maxAge: 60, allowCredentials: true}}`,
+		"an operator for Flex Gateway: an agent":         "{name: helper, apiType: a2a, implementation: h-1-agent, path: /h-1-helper/v1/agent, port: 8000}",
+		"an operator for Flex Gateway: a limit":          "{name: h, apiType: openapi, implementation: h, path: /h/v1, port: 8081, specification: {url: 'https://example.com/a.yaml'}, rateLimit: {enabled: true, identifier: IP, limit: '50', interval: pm}}",
+		"a name for people":                              "{name: My MCP Server, apiType: mcp, implementation: m, path: /m/mcp, port: 8080}",
+		"a component description: id, version, required": "{id: TMF642, version: v4.0.0, name: alarm, apiType: openapi, required: true, implementation: alarm, path: /alarm/v4, port: 80, specification: [{url: 'https://example.com/a.json', version: v4.0.0}]}",
+	} {
+		for _, cors := range []string{"false", "true"} {
+			t.Run(name+", CORS "+cors, func(t *testing.T) {
+				t.Setenv("APIOPERATORISTIO_CORS", cors)
+				cr := resource(t, "{apiVersion: oda.tmforum.org/v1beta3, kind: ExposedAPI, metadata: {name: a}, spec: "+spec+"}")
+				objects, err := b.render(cr, served, nil)
+				require.NoError(t, err)
+				require.Len(t, objects, 1)
+				api, err := oda.Read(cr)
+				require.NoError(t, err)
+				rules := objects[0].Object["spec"].(map[string]any)["http"].([]any)
+				assert.Equal(t, []any{map[string]any{
+					"match": []any{map[string]any{"uri": map[string]any{"prefix": api.Path}}},
+					"route": []any{map[string]any{"destination": map[string]any{"host": api.Implementation, "port": map[string]any{"number": api.Port}}}},
+				}}, rules)
+			})
+		}
+	}
+}
+
 func TestTheVersionOfARouteIsTheOldestThatIsServed(t *testing.T) {
 	b := newBench(t)
 	for offered, want := range map[string]string{"v1alpha3 v1beta1 v1": "v1alpha3", "v1beta1 v1": "v1beta1", "v1": "v1", "": ""} {
@@ -313,6 +345,12 @@ func TestCORS(t *testing.T) {
 	assert.Equal(t, map[string]any{
 		"allowOrigins": []any{map[string]any{"exact": "https://a.com"}, map[string]any{"exact": "https://b.com"}},
 		"allowMethods": []any{"GET", "PUT"}, "allowHeaders": []any{"X-A", "X-B"}, "maxAge": "3600s", "allowCredentials": true,
+	}, got)
+	got, err = policy(`enabled: true, allowOrigins: ["https://a.com", "https://b.com"], handlePreflightRequests: {allowHeaders: [X-A], allowMethods: [GET]}`)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{ // lists, as some write them
+		"allowOrigins": []any{map[string]any{"exact": "https://a.com"}, map[string]any{"exact": "https://b.com"}},
+		"allowMethods": []any{"GET"}, "allowHeaders": []any{"X-A"}, "maxAge": "1800s", "allowCredentials": false,
 	}, got)
 	got, err = policy("enabled: false, allowOrigins: x")
 	require.NoError(t, err)

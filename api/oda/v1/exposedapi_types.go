@@ -16,6 +16,8 @@ import (
 // +kubebuilder:metadata:labels={"app.kubernetes.io/managed-by=datapower-operator","app.kubernetes.io/name=exposedapis.oda.tmforum.org"}
 // +kubebuilder:printcolumn:name=API_endpoint,type=string,JSONPath=`.status.apiStatus.url`
 // +kubebuilder:printcolumn:name=Implementation_ready,type=boolean,JSONPath=`.status.implementation.ready`
+// +kubebuilder:printcolumn:name=Routed,type=string,JSONPath=`.status.conditions[?(@.type=="Routed")].reason`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 type ExposedAPI struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

@@ -1,7 +1,9 @@
-{{/* Items of a list separated by commas, as JSON. */}}
+{{/* Items of a list, or of a text that separates them by commas, as JSON. */}}
 {{- define "exposedapi.items" -}}
 {{- $items := list -}}
-{{- range splitList "," . -}}{{- with trim . -}}{{- $items = append $items . -}}{{- end -}}{{- end -}}
+{{- $given := . -}}
+{{- if kindIs "slice" . }}{{ $given = join "," . }}{{ end -}}
+{{- range splitList "," $given -}}{{- with trim . -}}{{- $items = append $items . -}}{{- end -}}{{- end -}}
 {{- $items | toJson -}}
 {{- end -}}
 

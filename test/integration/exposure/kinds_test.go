@@ -53,6 +53,31 @@ func TestKindsMayComeAndGo(t *testing.T) {
 	w.untilSays(apiGVK, "catalog", "Routed", "False IstioNotInstalled")
 }
 
+// A role that leaves out what a cluster does not use, or a conversion webhook that does not answer, blocks no URL (issue #92).
+func TestWhatCannotBeListedBlocksNoRoute(t *testing.T) {
+	newNamespace(t)
+	w := newWorld(t, complete(t)...)
+	s := startSidecar(t, w.namespace, nil, "servicemonitors", "components")
+	component := w.apply(`{apiVersion: oda.tmforum.org/v1, kind: Component, metadata: {name: ctk}, spec: {}}`)
+	api := w.apply(fmt.Sprintf(`
+apiVersion: oda.tmforum.org/v1
+kind: ExposedAPI
+metadata:
+  name: metrics
+  ownerReferences: [{apiVersion: oda.tmforum.org/v1, kind: Component, name: ctk, uid: %s}]
+spec: {name: metrics, apiType: openmetrics, implementation: prodcatapi, path: /metrics, port: 8080}`, component.GetUID()))
+	w.rendered(api)
+	merge(t, component, fmt.Sprintf(`{"status":{"managementAPIs":[{"name":"metrics","uid":%q}]}}`, api.GetUID()))
+	got := w.until(apiGVK, "metrics", "https://203.0.113.10/metrics", "status", "apiStatus", "url")
+	assert.Equal(t, "True Routed", says(got, "Routed"))
+	assert.Equal(t, "Unknown ServiceMonitorsNotListed", says(got, "Monitored"))
+	assert.Contains(t, s.log.String(), `"resource":"servicemonitors.monitoring.coreos.com","routesWait":false`)
+
+	s.wire.refuse()
+	w.untilSays(apiGVK, "metrics", "Monitored", "False ServiceMonitorNotFound")
+	w.until(componentGVK, "ctk", fmt.Sprintf("[map[name:metrics uid:%s url:https://203.0.113.10/metrics]]", api.GetUID()), "status", "managementAPIs")
+}
+
 func TestEveryServedVersionAndTheKindOfOldGetsAStatus(t *testing.T) {
 	newNamespace(t)
 	for name, crd := range map[string]*apiextensionsv1.CustomResourceDefinition{

@@ -10,10 +10,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,13 +137,14 @@ type sidecar struct {
 	stop func()
 }
 
-// startSidecar runs the writer for one namespace as cmd/sidecar does, with an ear on the wire. At its end no error may be in
-// its log.
-func startSidecar(t *testing.T, namespace string, environment map[string]string) *sidecar {
+// startSidecar runs the writer for one namespace as cmd/sidecar does, with an ear on the wire; requests to the refused
+// resources fail. At its end no error may be in its log.
+func startSidecar(t *testing.T, namespace string, environment map[string]string, refused ...string) *sidecar {
 	t.Helper()
 	settings, err := oda.ReadSettings(func(key string) string { return environment[key] })
 	require.NoError(t, err)
 	s := &sidecar{wire: &wire{}, log: &lockedBuffer{}}
+	s.wire.refuse(refused...)
 	cfg := rest.CopyConfig(cluster.config)
 	cfg.QPS = -1 // as ctrl.GetConfig does
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: user}
@@ -176,6 +179,18 @@ type wire struct {
 	mutex  sync.Mutex
 	writes []string
 	reads  []string
+	// refused are parts of paths: the API server allows no request to them.
+	refused []string
+}
+
+// refuse has requests to the resources refused, as by missing rights.
+func (w *wire) refuse(resources ...string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.refused = nil
+	for _, r := range resources {
+		w.refused = append(w.refused, "/"+r)
+	}
 }
 
 type listener struct {
@@ -192,7 +207,13 @@ func (l listener) RoundTrip(request *http.Request) (*http.Response, error) {
 	case request.URL.Query().Get("watch") == "":
 		l.wire.reads = append(l.wire.reads, what)
 	}
+	refused := slices.ContainsFunc(l.wire.refused, func(part string) bool { return strings.HasSuffix(request.URL.Path, part) })
 	l.wire.mutex.Unlock()
+	if refused {
+		return &http.Response{
+			StatusCode: http.StatusForbidden, Header: http.Header{}, Request: request, Body: io.NopCloser(strings.NewReader("not allowed")),
+		}, nil
+	}
 	return l.next.RoundTrip(request)
 }
 

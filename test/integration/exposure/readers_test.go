@@ -161,12 +161,13 @@ func TestEveryURLFollowsTheLoadBalancerWithOneWriteEach(t *testing.T) {
 	w.addressed(corev1.LoadBalancerIngress{IP: "203.0.113.20"})
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(apiGVK.GroupVersion().WithKind("ExposedAPIList"))
+	w.eventually("the writes to be sent", func() bool { return len(s.wire.statusWrites()) == 2*apis }) // asking costs the API server time, too
 	require.Eventually(t, func() bool {
 		require.NoError(t, cluster.client.List(t.Context(), list, client.InNamespace(w.namespace)))
 		return !slices.ContainsFunc(list.Items, func(u unstructured.Unstructured) bool {
 			return text(&u, "status", "apiStatus", "url") != "https://203.0.113.20/"+u.GetName()+"/v4"
 		})
-	}, patience, 200*time.Millisecond)
+	}, patience, tick)
 	assert.Len(t, list.Items, apis)
 	t.Logf("%d URLs follow a changed address in %s", apis, time.Since(started).Round(time.Millisecond))
 	assert.Equal(t, 2*apis, len(w.quiet(s)), "one write for each")

@@ -60,6 +60,7 @@ func TestADayOfIdleIsADayWithoutAWrite(t *testing.T) {
 	w.start(helmOperator, watches)
 	w.start(sidecar, watches, "--webhook-host=127.0.0.1", "--webhook-bind-address=127.0.0.1:0", "--chart-values="+filepath.Join(repository, "helm-charts", "datapowerservice", "values.yaml"))
 	w.create()
+	w.expose()
 	w.untilReady()
 	w.untilWorked()
 	w.untilQuiet(3 * time.Second)
@@ -74,7 +75,7 @@ func TestADayOfIdleIsADayWithoutAWrite(t *testing.T) {
 	time.Sleep(idle)
 	asked, err := audited(w.cluster.AuditLogPath(), begin)
 	require.NoError(t, err)
-	t.Logf("%s with %d services", idle, services)
+	t.Logf("%s with %d services and %d exposed APIs", idle, services, exposedAPIs)
 	for _, c := range []class{write, read, watch, renewal} {
 		t.Logf("%s: %d\n%s", c, len(asked[c]), table(asked[c]))
 	}
@@ -85,12 +86,14 @@ func TestADayOfIdleIsADayWithoutAWrite(t *testing.T) {
 	assert.Contains(t, renewed, sidecar+" update leases")
 
 	w.change()
+	w.readdress()
 	require.Eventually(t, func() bool {
 		asked, err := audited(w.cluster.AuditLogPath(), begin)
 		require.NoError(t, err)
 		written := table(asked[write])
 		return strings.Contains(written, helmOperator+" patch statefulsets") &&
-			strings.Contains(written, sidecar+" patch datapowerservices/status")
+			strings.Contains(written, sidecar+" patch datapowerservices/status") &&
+			strings.Count(written, sidecar+" patch exposedapis/status/idle/api") == exposedAPIs
 	}, patience, 100*time.Millisecond, "a change must show in the log")
 }
 
@@ -107,6 +110,7 @@ func newWorld(t *testing.T) *world {
 		Paths: []string{filepath.Join(repository, "config", "crd", "bases")}, ErrorIfPathMissing: true,
 	})
 	require.NoError(t, err)
+	w.defineExposure()
 	scheme := runtime.NewScheme()
 	require.NoError(t, corev1.AddToScheme(scheme))
 	require.NoError(t, v1beta2.AddToScheme(scheme))
