@@ -81,8 +81,13 @@ func newManager(opts *program.Options, ws []watches.Watch) (manager.Manager, err
 		return nil, fmt.Errorf("build scheme: %w", err)
 	}
 	opts.Cache.DefaultTransform = cache.TransformStripManagedFields()
+	var told observability
+	told.certificate.Bind(opts)
 	mgr, err := program.NewManager(name, scheme, opts)
 	if err != nil {
+		return nil, err
+	}
+	if err := told.add(mgr, opts); err != nil {
 		return nil, err
 	}
 	return mgr, wiring.Add(mgr, wiring.Options{

@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/datapower-operator/datapower-operator/internal/program"
@@ -123,15 +122,12 @@ func (s *conversionSettings) beside(ctx context.Context, opts settings, known *c
 
 // prepare returns what runs conversion until its context ends.
 func (s *conversionSettings) prepare(ctx context.Context, opts settings, known *catalogue.Catalogue) (func(context.Context) error, error) {
-	shared := *opts.shared
-	shared.MetricsBindAddress, shared.HealthProbeBindAddress = "0", "0" // those of the other manager tell of both
-	shared.LeaderElectionID += "-conversion"
-	shared.Cache = cache.Options{} // that of the other manager is for its kinds
+	shared := opts.shared.Beside("-conversion")
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering types: %w", err)
 	}
-	mgr, err := program.NewManager(name, scheme, &shared)
+	mgr, err := program.NewManager(name, scheme, shared)
 	if err != nil {
 		return nil, err
 	}

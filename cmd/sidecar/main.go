@@ -24,6 +24,7 @@ import (
 	"github.com/datapower-operator/datapower-operator/sidecar/catalogue"
 	"github.com/datapower-operator/datapower-operator/sidecar/defaults"
 	"github.com/datapower-operator/datapower-operator/sidecar/monitor"
+	"github.com/datapower-operator/datapower-operator/sidecar/resourcemetrics"
 	"github.com/datapower-operator/datapower-operator/sidecar/status"
 )
 
@@ -113,7 +114,14 @@ func serve(ctx context.Context, opts settings) error {
 		return err
 	}
 	monitor.AddCacheOptions(opts.shared.Cache.ByObject)
+	resourcemetrics.AddCacheOptions(opts.shared.Cache.ByObject)
+	var told observability
+	told.certificate.Bind(opts.shared)
 	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	err = program.AwaitKinds(ctx, name, opts.shared, v1beta3.GroupVersion.WithKind("DataPowerService"), v1beta2.GroupVersion.WithKind("DataPowerMonitor"))
 	if err != nil {
 		return err
 	}
@@ -130,6 +138,9 @@ func serve(ctx context.Context, opts settings) error {
 		return err
 	}
 	if err := opts.exposure.add(mgr, opts.shared); err != nil {
+		return err
+	}
+	if err := told.add(mgr, opts.shared); err != nil {
 		return err
 	}
 	return opts.conversion.beside(ctx, opts, known, func(ctx context.Context) error { return opts.webhooks.serve(ctx, mgr, opts, known) })

@@ -20,6 +20,7 @@ import (
 
 	"github.com/datapower-operator/datapower-operator/api/datapower"
 	"github.com/datapower-operator/datapower-operator/api/datapower/v1beta3"
+	"github.com/datapower-operator/datapower-operator/internal/metricscert"
 	"github.com/datapower-operator/datapower-operator/sidecar/catalogue"
 	"github.com/datapower-operator/datapower-operator/webhooks/admission"
 	"github.com/datapower-operator/datapower-operator/webhooks/pki"
@@ -209,14 +210,23 @@ func (w *webhookSettings) target(namespace string, clients kubernetes.Interface,
 	target := registration.Target{Service: w.service, Namespace: namespace}
 	if w.host == "" {
 		replicas := pki.ServiceReplicas{Client: clients.DiscoveryV1(), Service: w.service, Namespace: namespace}
-		return target, pki.ServiceNames(w.service, namespace), replicas
+		return target, w.withMetrics(pki.ServiceNames(w.service, namespace), namespace), replicas
 	}
 	target.HostPort = registration.HostPort(w.host, served.Port())
 	names := pki.Names{DNS: []string{w.host}}
 	if ip := net.ParseIP(w.host); ip != nil {
 		names = pki.Names{IPs: []net.IP{ip}}
 	}
-	return target, names, pki.FixedReplicas{served.LocalAddress()}
+	return target, w.withMetrics(names, namespace), pki.FixedReplicas{served.LocalAddress()}
+}
+
+// withMetrics adds the names under which metrics are read with the same certificate. Somebody else's certificate need not
+// have them.
+func (w *webhookSettings) withMetrics(names pki.Names, namespace string) pki.Names {
+	if !w.external {
+		names.DNS = append(names.DNS, metricscert.Names(namespace)...)
+	}
+	return names
 }
 
 // clusterRoleOwner returns a function that reads the operator's ClusterRole: what it owns goes when the operator is

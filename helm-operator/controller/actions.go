@@ -189,7 +189,10 @@ func (p *pass) rollBack(actions *action.Client, want *wanted, have *seen, verb s
 	}
 	leftRevision := len(history) > 0 && (len(have.history) == 0 || history[0].Version != have.history[0].Version)
 	if have.deployed != nil && leftRevision {
-		if err := actions.Rollback(have.deployed.Version, p.watch.MaxReleaseHistory); err != nil {
+		start := p.clock.Now()
+		err := actions.Rollback(have.deployed.Version, p.watch.MaxReleaseHistory)
+		p.metrics.Acted("Rollback", p.clock.Since(start), err)
+		if err != nil {
 			cause = errors.Join(cause, err)
 		} else {
 			p.event(corev1.EventTypeWarning, "RolledBack", "Rollback",
@@ -257,7 +260,9 @@ func (p *pass) repair(ctx context.Context, actions *action.Client, have *seen) (
 	if err != nil {
 		return false, err
 	}
+	start := p.clock.Now()
 	changes, err := actions.Repair(have.deployed.Manifest, suspects)
+	p.metrics.Acted("Repair", p.clock.Since(start), err)
 	p.verify(changes)
 	for _, change := range changes {
 		if text := apply.Describe([]apply.Change{change}, 1); text != "" {
@@ -346,7 +351,10 @@ func (p *pass) uninstall(ctx context.Context, actions *action.Client, wait bool)
 		if err := release.Retire(actions.Storage(), records[0]); err != nil {
 			return false, err
 		}
-		if err := actions.Uninstall(wait); err != nil {
+		start := p.clock.Now()
+		err = actions.Uninstall(wait)
+		p.metrics.Acted("Uninstall", p.clock.Since(start), err)
+		if err != nil {
 			return false, err
 		}
 		p.event(corev1.EventTypeNormal, "UninstallSuccessful", "Uninstall", describe(actions.Changes(), "the release is gone"))

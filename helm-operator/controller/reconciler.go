@@ -96,6 +96,8 @@ type pass struct {
 	lacking string
 	// requeue asks for another reconcile after this time; 0 asks for none.
 	requeue time.Duration
+	// gone tells that the resource was let go: nothing more is to be told of it.
+	gone bool
 }
 
 // Reconcile brings the release of one custom resource in line with it.
@@ -104,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (resu
 	cr.SetGroupVersionKind(r.watch.GroupVersionKind)
 	if err := r.resources.Get(ctx, req.NamespacedName, cr); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.memos.forget(req.NamespacedName)
+			r.forget(req.NamespacedName)
 			return reconcile.Result{}, r.references.Register(ctx, req.NamespacedName, nil)
 		}
 		return reconcile.Result{}, fmt.Errorf("read resource: %w", err)
@@ -150,7 +152,7 @@ func (r *Reconciler) letGo(ctx context.Context, cr *unstructured.Unstructured) (
 		}
 		log.FromContext(ctx).Info("let go of a resource that left the selector")
 	}
-	r.memos.forget(key)
+	r.forget(key)
 	return reconcile.Result{}, r.references.Register(ctx, key, nil)
 }
 
@@ -255,6 +257,7 @@ func (p *pass) writeStatus(ctx context.Context) error {
 	}
 	written := p.status.Copy()
 	p.memo.status = &written
+	p.tellMetrics()
 	return nil
 }
 
@@ -319,7 +322,8 @@ func (p *pass) finalize(ctx context.Context) error {
 		return fmt.Errorf("remove finalizer: %w", err)
 	}
 	p.log.Info("uninstalled")
-	p.memos.forget(client.ObjectKeyFromObject(p.cr))
+	p.forget(client.ObjectKeyFromObject(p.cr))
+	p.gone = true
 	return nil
 }
 

@@ -38,9 +38,12 @@ var (
 	}, []string{"kind"})
 )
 
-func init() {
-	metrics.Registry.MustRegister(decisions, skips, corrections, actions, renders)
+// Collectors are all metrics of this package.
+func Collectors() []prometheus.Collector {
+	return []prometheus.Collector{decisions, skips, corrections, actions, renders, released}
 }
+
+func init() { metrics.Registry.MustRegister(Collectors()...) }
 
 // Kind counts for one kind of custom resources.
 type Kind string

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
@@ -42,6 +45,9 @@ func NewManager(name string, scheme *runtime.Scheme, opts *Options) (manager.Man
 	if err != nil {
 		return nil, err
 	}
+	if err := opts.checkCertDir(); err != nil {
+		return nil, err
+	}
 	mgr, err := ctrl.NewManager(cfg, opts.managerOptions(name, scheme, fileExists(inClusterNamespaceFile)))
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
@@ -52,7 +58,30 @@ func NewManager(name string, scheme *runtime.Scheme, opts *Options) (manager.Man
 	if err := mgr.AddReadyzCheck("caches", cachesSynced(mgr.GetCache())); err != nil {
 		return nil, fmt.Errorf("adding the readiness check: %w", err)
 	}
+	if err := opts.replica.follow(mgr, opts.LeaderElect); err != nil {
+		return nil, fmt.Errorf("following the lease: %w", err)
+	}
+	if !opts.auxiliary {
+		if err := Replace(metrics.Registry, NewReplicaMetrics(name, opts.replica)); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+		metrics.RegisterRESTClientMetrics(metrics.MetricRequestLatency)
+	}
 	return mgr, nil
+}
+
+// checkCertDir spares the self-signed certificate that would be served in the
+// place of one that is missing.
+func (o *Options) checkCertDir() error {
+	if o.MetricsCertDir == "" || !o.MetricsSecure || o.MetricsBindAddress == disabled {
+		return nil
+	}
+	for _, file := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
+		if _, err := os.Stat(filepath.Join(o.MetricsCertDir, file)); err != nil {
+			return fmt.Errorf("%w: --metrics-cert-dir lacks a file: %w", ErrInvalidMetrics, err)
+		}
+	}
+	return nil
 }
 
 func (o *Options) restConfig(name string) (*rest.Config, error) {
@@ -99,17 +128,28 @@ func (o *Options) namedLogger(name string) logr.Logger {
 	return o.logger.WithName(name)
 }
 
+// LogLevelPath is where the metrics endpoint tells (GET) and changes (PUT) the
+// level of the log, as JSON: {"level":"debug"}. Only callers who may do that at
+// this non-resource URL are served, and none without TLS.
+const LogLevelPath = "/log-level"
+
 func (o *Options) metricsOptions() metricsserver.Options {
 	options := metricsserver.Options{
 		BindAddress:   o.MetricsBindAddress,
 		SecureServing: o.MetricsSecure,
 		CertDir:       o.MetricsCertDir,
-		// HTTP/2 brings a scraper nothing and has had denial-of-service faults
-		// (CVE-2023-44487).
-		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
+			// HTTP/2 brings a scraper nothing and has had denial-of-service faults
+			// (CVE-2023-44487).
+			c.NextProtos, c.MinVersion = []string{"http/1.1"}, tls.VersionTLS12
+			if o.MetricsCertDir == "" && o.MetricsCertificate != nil {
+				c.GetCertificate = o.MetricsCertificate
+			}
+		}},
 	}
 	if o.MetricsSecure {
 		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+		options.ExtraHandlers = map[string]http.Handler{LogLevelPath: o.level}
 	}
 	return options
 }

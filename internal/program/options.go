@@ -1,6 +1,7 @@
 package program
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/pflag"
+	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -27,6 +29,13 @@ const FallbackNamespace = "datapower-system"
 // PodNamespaceVariable is the environment variable that carries the namespace
 // of the program's own pod (downward API).
 const PodNamespaceVariable = "POD_NAMESPACE"
+
+// PodNameVariable is the environment variable that carries the name of the
+// program's own pod (downward API).
+const PodNameVariable = "POD_NAME"
+
+// defaultMetricsSecret holds the operator's serving certificate.
+const defaultMetricsSecret = "datapower-operator"
 
 // Ports are a program's default bind addresses, each of the form host:port
 // with the host optional; "0" disables the server.
@@ -49,9 +58,15 @@ type Options struct {
 	// authenticates (TokenReview) and authorises (SubjectAccessReview for GET
 	// on /metrics). False serves plain HTTP to anyone.
 	MetricsSecure bool
-	// MetricsCertDir holds tls.crt and tls.key of the metrics server. Empty
-	// means a self-signed certificate made at start.
+	// MetricsCertDir holds tls.crt and tls.key of the metrics server, which may
+	// change at any time. Empty means MetricsCertificate.
 	MetricsCertDir string
+	// MetricsCertSecret is the Secret in the program's own namespace with the
+	// certificate of the metrics server; see [Options.MetricsSecret].
+	MetricsCertSecret string
+	// MetricsCertificate is what the metrics server serves without
+	// MetricsCertDir; nil means a self-signed certificate made at start.
+	MetricsCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// HealthProbeBindAddress is the address of /healthz and /readyz, "0" for none.
 	HealthProbeBindAddress string
 
@@ -83,8 +98,15 @@ type Options struct {
 	Client client.Options
 
 	zap          zap.Options
+	level        uberzap.AtomicLevel
 	logger       logr.Logger
+	flags        *pflag.FlagSet
+	usualMetrics string
 	podNamespace string
+	podName      string
+	// replica is the role; auxiliary marks a manager beside the program's own.
+	replica   *Replica
+	auxiliary bool
 }
 
 // NewOptions returns the defaults of the program called name. The Lease is
@@ -94,6 +116,7 @@ func NewOptions(name string, ports Ports) *Options {
 	return &Options{
 		MetricsBindAddress:      ports.Metrics,
 		MetricsSecure:           true,
+		MetricsCertSecret:       defaultMetricsSecret,
 		HealthProbeBindAddress:  ports.Health,
 		LeaderElect:             true,
 		LeaderElectionID:        "datapower-" + name,
@@ -103,19 +126,41 @@ func NewOptions(name string, ports Ports) *Options {
 		GracefulShutdownTimeout: 30 * time.Second,
 		zap:                     zap.Options{TimeEncoder: zapcore.RFC3339NanoTimeEncoder},
 		logger:                  logr.Discard(),
+		usualMetrics:            ports.Metrics,
+		replica:                 NewReplica(),
+		level:                   uberzap.NewAtomicLevel(),
 	}
 }
+
+// Beside returns the options of a second manager in the same process, with a
+// Lease of its own whose name ends in suffix. The first one's servers tell of
+// both, and its role is the program's.
+func (o *Options) Beside(suffix string) *Options {
+	second := *o
+	second.MetricsBindAddress, second.HealthProbeBindAddress = disabled, disabled
+	second.LeaderElectionID += suffix
+	second.Cache = cache.Options{}
+	second.replica, second.auxiliary = NewReplica(), true
+	return &second
+}
+
+// Replica tells which role the program has at present.
+func (o *Options) Replica() *Replica { return o.replica }
 
 // BindFlags adds the shared flags to flags, with the present values of o as
 // their defaults. It includes --kubeconfig and the --zap-* flags of
 // controller-runtime.
 func (o *Options) BindFlags(flags *pflag.FlagSet) {
+	o.flags = flags
 	flags.StringVar(&o.MetricsBindAddress, "metrics-bind-address", o.MetricsBindAddress,
-		"Address of the metrics endpoint; 0 disables it.")
+		"Address of the metrics endpoint; 0 disables it, unless --metrics-secure is given, too: then only plain HTTP is off. "+
+			"In the environment: "+MetricsBindAddressVariable+".")
 	flags.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure,
-		"Serve metrics over TLS, to authenticated and authorised callers only.")
+		"Serve metrics over TLS, to authenticated and authorised callers only. In the environment: "+MetricsSecureVariable+".")
 	flags.StringVar(&o.MetricsCertDir, "metrics-cert-dir", o.MetricsCertDir,
-		"Directory with tls.crt and tls.key of the metrics endpoint; empty means self-signed.")
+		"Directory with tls.crt and tls.key of the metrics endpoint; empty means --metrics-cert-secret.")
+	flags.StringVar(&o.MetricsCertSecret, "metrics-cert-secret", o.MetricsCertSecret,
+		"Secret in the program's namespace with the certificate of the metrics endpoint. Empty, and outside of a pod unless it is given: self-signed.")
 	flags.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", o.HealthProbeBindAddress,
 		"Address of /healthz and /readyz; 0 disables them.")
 	flags.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect,
@@ -139,17 +184,41 @@ func (o *Options) BindFlags(flags *pflag.FlagSet) {
 	flags.AddGoFlagSet(goFlags)
 }
 
-// ReadEnvironment takes the watched namespaces and the pod's namespace from
-// the environment that getenv reads (os.Getenv in a real program). It fails
-// with [ErrInvalidNamespace] when [WatchNamespaceVariable] is malformed.
+// ReadEnvironment takes from the environment that getenv reads (os.Getenv in a
+// real program) the watched namespaces, the pod's name and namespace, and what
+// the flags have not said about metrics and the level of the log. Call it after
+// the flags are parsed. It fails with [ErrInvalidNamespace] when
+// [WatchNamespaceVariable] is malformed, and with [ErrInvalidMetrics] when
+// there can be no such metrics endpoint.
 func (o *Options) ReadEnvironment(getenv func(string) string) error {
 	names, err := ParseNamespaces(getenv(WatchNamespaceVariable))
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", WatchNamespaceVariable, err)
 	}
 	o.Namespaces = names
-	o.podNamespace = getenv(PodNamespaceVariable)
-	return nil
+	o.podNamespace, o.podName = getenv(PodNamespaceVariable), getenv(PodNameVariable)
+	if level := getenv(LogLevelVariable); level != "" && o.flags != nil && !o.given(logLevelFlag) {
+		if err := o.flags.Set(logLevelFlag, level); err != nil {
+			return fmt.Errorf("reading %s: %w", LogLevelVariable, err)
+		}
+	}
+	return o.readMetrics(getenv)
+}
+
+// logLevelFlag is controller-runtime's.
+const logLevelFlag = "zap-log-level"
+
+// Pod is the program's own pod; both are empty when the program was not told of
+// one, as outside of a cluster.
+func (o *Options) Pod() (namespace, name string) { return o.podNamespace, o.podName }
+
+// MetricsSecret names the Secret whose certificate the metrics endpoint is to
+// serve. It is false when there is nothing to serve it, when it comes from
+// files, or when nobody keeps such a Secret: outside of a pod, unless the flag
+// names one.
+func (o *Options) MetricsSecret() (name string, wanted bool) {
+	usable := o.MetricsSecure && o.MetricsBindAddress != disabled && o.MetricsCertDir == "" && o.MetricsCertSecret != ""
+	return o.MetricsCertSecret, usable && (o.podNamespace != "" || o.given("metrics-cert-secret"))
 }
 
 // OwnNamespace is where the program keeps objects of its own: the pod's
@@ -169,9 +238,21 @@ func (o *Options) OwnNamespace() string {
 
 // SetLogger makes the logger that the --zap-* flags ask for (JSON at level
 // info unless told otherwise), writing to w, and installs it for the program,
-// controller-runtime and client-go. Call it once, after the flags are parsed.
+// controller-runtime and client-go. Every line tells the replica's role. Call
+// it once, after the flags are parsed and the environment is read.
 func (o *Options) SetLogger(w io.Writer) logr.Logger {
-	o.logger = zap.New(zap.UseFlagOptions(&o.zap), zap.WriteTo(w))
+	switch level := o.zap.Level.(type) {
+	case uberzap.AtomicLevel:
+		o.level = level
+	default:
+		o.level = uberzap.NewAtomicLevel()
+		if o.zap.Development {
+			o.level.SetLevel(uberzap.DebugLevel)
+		}
+		o.zap.Level = o.level
+	}
+	withRole := zap.RawZapOpts(uberzap.WrapCore(func(core zapcore.Core) zapcore.Core { return roleCore{core, o.replica} }))
+	o.logger = zap.New(zap.UseFlagOptions(&o.zap), withRole, zap.WriteTo(w))
 	ctrl.SetLogger(o.logger)
 	klog.SetLogger(o.logger.WithName("client-go"))
 	return o.logger

@@ -76,6 +76,8 @@ type Kept struct {
 	Bundle []byte
 	// CAExpiry and LeafExpiry are when the certificates end; zero when there are none, or somebody else's.
 	CAExpiry, LeafExpiry time.Time
+	// CARenewal and LeafRenewal are when they are due for renewal; zero likewise.
+	CARenewal, LeafRenewal time.Time
 	// Step and Why say what is waited for.
 	Step Step
 	Why  string
@@ -171,14 +173,16 @@ func (k *Keeper) publishedSince(bundle, published []byte, now time.Time) time.Ti
 
 func (kept *Kept) describe(state State, decision Decision) {
 	kept.Bundle, kept.Step, kept.Why = state.Trusted, decision.Step, decision.Why
-	kept.CAExpiry, kept.LeafExpiry = expiry(state.CA), expiry(state.Leaf)
+	kept.CAExpiry, kept.CARenewal = life(state.CA)
+	kept.LeafExpiry, kept.LeafRenewal = life(state.Leaf)
 }
 
-func expiry(pair Pair) time.Time {
+// life is when a certificate ends and when it is due for renewal; zero when there is none.
+func life(pair Pair) (ends, renewal time.Time) {
 	if certs, err := ParseBundle(pair.Cert); err == nil {
-		return certs[0].NotAfter
+		return certs[0].NotAfter, RenewAt(certs[0])
 	}
-	return time.Time{}
+	return time.Time{}, time.Time{}
 }
 
 // wait says when to look again. A rotation that waits too long is an error.
@@ -300,7 +304,8 @@ func (k *Keeper) external(ctx context.Context) (Kept, error) {
 		return Kept{}, fmt.Errorf("reading Secret %s: %w", k.LeafSecret, err)
 	}
 	leaf, bundle := contentOf(secret)
-	kept := Kept{Bundle: bundle, LeafExpiry: expiry(leaf), Step: StepNone, Why: "the certificates are somebody else's", Again: k.Policy.Patience}
+	ends, _ := life(leaf) // who keeps it renews it when they like
+	kept := Kept{Bundle: bundle, LeafExpiry: ends, Step: StepNone, Why: "the certificates are somebody else's", Again: k.Policy.Patience}
 	trusted, err := ParseBundle(bundle)
 	if err != nil {
 		kept.Bundle = nil

@@ -10,6 +10,7 @@ import (
 // Metrics tell of the certificates of one use. Make them with [NewMetrics].
 type Metrics struct {
 	expiry *prometheus.GaugeVec
+	renew  *prometheus.GaugeVec
 	writes *prometheus.CounterVec
 	failed *prometheus.GaugeVec
 }
@@ -20,6 +21,13 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	expiry, err := registered(registry, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "datapower_operator_certificate_expiry_timestamp_seconds",
 		Help: "When a certificate ends, in seconds since 1970. certificate is ca or leaf; served is the leaf that this replica serves.",
+	}, []string{"use", "certificate"}))
+	if err != nil {
+		return nil, err
+	}
+	renew, err := registered(registry, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "datapower_operator_certificate_renewal_timestamp_seconds",
+		Help: "When a certificate is due for renewal, about two thirds into its life, in seconds since 1970. certificate is ca, leaf or served.",
 	}, []string{"use", "certificate"}))
 	if err != nil {
 		return nil, err
@@ -35,7 +43,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		Name: "datapower_operator_certificate_failing",
 		Help: "1 while the certificates cannot be kept, else 0.",
 	}, []string{"use"}))
-	return &Metrics{expiry: expiry, writes: writes, failed: failed}, err
+	return &Metrics{expiry: expiry, renew: renew, writes: writes, failed: failed}, err
 }
 
 // registered registers a collector, or returns the one of this name that is registered already.
@@ -52,8 +60,10 @@ func registered[C prometheus.Collector](registry prometheus.Registerer, collecto
 
 // Kept takes over what a [Keeper] answered.
 func (m *Metrics) Kept(use string, kept Kept, err error) {
-	m.set(use, "ca", kept.CAExpiry)
-	m.set(use, "leaf", kept.LeafExpiry)
+	set(m.expiry, use, "ca", kept.CAExpiry)
+	set(m.expiry, use, "leaf", kept.LeafExpiry)
+	set(m.renew, use, "ca", kept.CARenewal)
+	set(m.renew, use, "leaf", kept.LeafRenewal)
 	for _, step := range kept.Wrote {
 		m.writes.WithLabelValues(use, string(step)).Inc()
 	}
@@ -67,12 +77,13 @@ func (m *Metrics) Kept(use string, kept Kept, err error) {
 // Served takes over what a server serves.
 func (m *Metrics) Served(use string, serving *Serving) {
 	if leaf := serving.Leaf(); leaf != nil {
-		m.set(use, "served", leaf.NotAfter)
+		set(m.expiry, use, "served", leaf.NotAfter)
+		set(m.renew, use, "served", RenewAt(leaf))
 	}
 }
 
-func (m *Metrics) set(use, certificate string, expiry time.Time) {
-	if !expiry.IsZero() {
-		m.expiry.WithLabelValues(use, certificate).Set(float64(expiry.Unix()))
+func set(gauge *prometheus.GaugeVec, use, certificate string, at time.Time) {
+	if !at.IsZero() {
+		gauge.WithLabelValues(use, certificate).Set(float64(at.Unix()))
 	}
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+// labelsOf says which values a label takes; "metric label" wins over "label".
+var labelsOf = map[string]string{
+	"replica_role": "leader, follower, standalone",
+	"program":      "helm-operator, sidecar",
+	"version":      "the version of the module",
+	"goversion":    "the version of Go",
+	"namespace":    "of the resource",
+	"name":         "of the resource",
+	"service":      "the DataPowerService",
+	"metric":       "the metric that has left something out",
+	"kind":         "the kinds of watches.yaml: DataPowerService, ExposedAPI, API, api",
+	"state":        "Deleting, Taken, NotInstalled, Interrupted, BackingOff, Failed, OutOfDate, Drifted, InSync",
+	"cause": "BeingDeleted, NoRelease, WasUninstalled, OtherChart, ActionCut, InputsFailed, InputsChanged, NothingDeployed, " +
+		"ObjectsChanged, UpToDate",
+	"object_kind":   "the kinds of objects that the charts render",
+	"action":        "Install, Upgrade, Repair, Rollback, Uninstall",
+	"result":        "success, error",
+	"phase":         "Pending, Running, Failed, Unknown",
+	"condition":     "Ready, Pending, Error, Warning",
+	"type":          "used, hard",
+	"resource":      "the resources that the quota names",
+	"resourcequota": "the ResourceQuota",
+	"change": "Created, Terminating, Deleted, AddressChanged, PhaseChanged, ReadinessChanged, ContainerRestarted, " +
+		"ContainerWaitingChanged, SchedulingChanged, NodeChanged",
+	"strategy":    "action, admin-state",
+	"operation":   "operations, action, domains, gateway-peerings, peering-status, set-admin-state, firmware-version",
+	"pod":         "the gateway's pod; empty for a reason of the whole service",
+	"reason":      "StalePeers and the reasons of the condition PeeringHealthy of a DataPowerMonitor",
+	"webhook":     "defaulter, validator",
+	"verdict":     "allowed, patched, refused, failed",
+	"from":        "v1beta1, v1beta2, v1beta3, unknown",
+	"to":          "v1beta1, v1beta2, v1beta3, unknown",
+	"outcome":     "converted, failed",
+	"use":         "webhooks, conversion, metrics",
+	"certificate": "ca, leaf, served",
+	"step":        "CA, Bundle, Leaf, Copy, Drop",
+	"status":      "True, False, Unknown",
+	"object":      "status, component, pod",
+
+	"datapower_operator_release_state state":                     "Pending, Deployed, Failed, Irreconcilable, Uninstalled",
+	"datapower_operator_resources kind":                          "DataPowerService, DataPowerMonitor",
+	"datapower_operator_monitor_work_runs_total result":          "Clean, Healed, Waiting, Failed, Interrupted, NotMonitored",
+	"datapower_operator_monitor_looks_total result":              "Clean, Healed, Waiting, Failed, Interrupted",
+	"datapower_operator_peering_resets_total result":             "healed, failed, no-effect, unknown, restored, interrupted",
+	"datapower_operator_gateway_requests_total result":           "ok, error, certificate, unauthorized, not-found, unsupported, action-failed, action-pending, too-large, malformed, unreachable",
+	"datapower_operator_exposed_apis kind":                       "ExposedAPI, API, api",
+	"datapower_operator_exposed_apis condition":                  "Routed, Monitored, Ready",
+	"datapower_operator_admission_requests_total kind":           "DataPowerService, DataPowerMonitor",
+	"datapower_operator_admission_requests_total version":        "v1beta1, v1beta2, v1beta3, unknown",
+	"datapower_operator_admission_duration_seconds kind":         "DataPowerService, DataPowerMonitor",
+	"datapower_operator_storage_migration_objects_total outcome": "rewritten, gone, failed",
+}
