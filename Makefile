@@ -75,8 +75,10 @@ cluster-status: ## Tell whether the local cluster runs
 
 .PHONY: test-go
 test-go: build cluster-build $(BIN)/kubeconform ## Unit, golden and integration tests
+	@hack/need.sh prometheus promtool
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
 		$(GO) test -timeout 40m $(PACKAGES)
+	cd tools/image && $(GO) test ./...
 
 .PHONY: test-unit
 test-unit: ## Only the tests that need no cluster
@@ -108,6 +110,18 @@ bench-storm: build cluster-build ## All pods of 1,000 services deleted at once: 
 update-golden: cluster-build ## Rewrite the golden files; read the diff before committing it
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) $(GO) test ./test/chart/... -update
 	$(GO) test ./test/exposedapichart -update
+
+.PHONY: image
+image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapower-operator.tar; no container engine needed
+	$(BIN)/image --repository=. --output=dist/datapower-operator.tar --arch=amd64,arm64 --version=$(VERSION)
+
+.PHONY: image-gateway
+image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for tests in real pods
+	$(BIN)/image --repository=. --output=dist/datapower-gateway-standin.tar --name=datapower-gateway-standin --version=$(VERSION) \
+		--programs=./test/gateway/cmd/gateway --files=LICENSE
+
+$(BIN)/image: tools/image/main.go tools/image/modules.go tools/image/go.sum
+	cd tools/image && $(GO) build -o $@ .
 
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (where installed), helm lint

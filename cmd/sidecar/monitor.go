@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/spf13/pflag"
+	// The image has no certificates of authorities: those of Mozilla are trusted where the system has none.
+	_ "golang.org/x/crypto/x509roots/fallback"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"archive/tar"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+)
+
+// unpack unpacks an archive as a consumer of OCI layouts does.
+func unpack(t *testing.T, archive string) string {
+	t.Helper()
+	in, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	folder := t.TempDir()
+	for reader := tar.NewReader(in); ; {
+		header, err := reader.Next()
+		if err == io.EOF {
+			return folder
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(folder, filepath.FromSlash(header.Name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
+	folder := t.TempDir()
+	var builds [2][]byte
+	for i, name := range []string{"a.tar", "b.tar"} {
+		output := filepath.Join(folder, name)
+		// A small program of this module stands in for the operator's.
+		err := run([]string{"--repository=.", "--output=" + output, "--programs=.", "--files=go.mod,go.sum", "--arch=amd64,arm64", "--name=test", "--version=1.2.3"}, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if builds[i], err = os.ReadFile(output); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(builds[0], builds[1]) {
+		t.Fatal("two builds differ")
+	}
+	path, err := layout.FromPath(unpack(t, filepath.Join(folder, "a.tar")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := outer.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platforms, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(platforms.Manifests) != 2 || platforms.Manifests[1].Platform.Architecture != "arm64" {
+		t.Fatalf("platforms: %v", platforms.Manifests)
+	}
+	image, err := index.Image(platforms.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Config.User != user || config.Config.Labels["org.opencontainers.image.version"] != "1.2.3" {
+		t.Fatalf("config: %+v", config.Config)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for reader := tar.NewReader(content); ; {
+		header, err := reader.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !header.ModTime.IsZero() && header.ModTime.Unix() != 0 || header.Uid != 0 {
+			t.Errorf("%s has a time or an owner", header.Name)
+		}
+		names = append(names, header.Name)
+	}
+	if !slices.Equal(names, []string{"go.mod", "go.sum"}) {
+		t.Fatalf("files: %v", names)
+	}
+}
