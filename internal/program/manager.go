@@ -104,6 +104,7 @@ func (o *Options) managerOptions(name string, scheme *runtime.Scheme, inCluster 
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        o.namedLogger(name),
+		MapperProvider:                newMapper,
 		Cache:                         cacheOptions,
 		Client:                        o.Client,
 		Metrics:                       o.metricsOptions(),
