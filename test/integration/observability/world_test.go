@@ -124,7 +124,7 @@ func (w *world) start(pod, container string) {
 	r := &replica{pod: pod, container: container, address: freeAddress(w.T), log: filepath.Join(w.dir, pod+"-"+container+".log")}
 	kubeconfig, err := w.cluster.KubeconfigFor(container, "system:masters")
 	require.NoError(w, err)
-	path := filepath.Join(w.dir, container+".kubeconfig")
+	path := filepath.Join(w.dir, pod+"-"+container+".kubeconfig") // nobody else writes it while the program reads
 	require.NoError(w, os.WriteFile(path, kubeconfig, 0o600))
 	log, err := os.Create(r.log)
 	require.NoError(w, err)
