@@ -52,6 +52,18 @@ install: cluster-build ## Install the CRDs into the cluster of KUBECONFIG
 uninstall: cluster-build ## Remove the CRDs and with them every DataPowerService
 	$(CLUSTER_BIN)/kubectl delete --ignore-not-found -k config/crd
 
+.PHONY: deploy
+deploy: install ## Install the operator into the cluster of KUBECONFIG; IMAGE=, NAMESPACE=, WATCH_NAMESPACE=a,b (empty: all)
+	KUBECTL=$(CLUSTER_BIN)/kubectl hack/manifests.sh | $(CLUSTER_BIN)/kubectl apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: cluster-build ## Remove the operator, with the settings of make deploy; the CRDs and what users made stay (make uninstall)
+	KUBECTL=$(CLUSTER_BIN)/kubectl hack/manifests.sh | $(CLUSTER_BIN)/kubectl delete --ignore-not-found -f -
+
+.PHONY: manifests
+manifests: cluster-build ## Print what make deploy applies beside the CRDs
+	@KUBECTL=$(CLUSTER_BIN)/kubectl hack/manifests.sh
+
 ##@ Local cluster
 
 .PHONY: cluster-build
@@ -74,11 +86,12 @@ cluster-status: ## Tell whether the local cluster runs
 ##@ Tests and checks
 
 .PHONY: test-go
-test-go: build cluster-build $(BIN)/kubeconform ## Unit, golden and integration tests
+test-go: build cluster-build $(BIN)/kubeconform $(BIN)/kube-score ## Unit, golden and integration tests
 	@hack/need.sh prometheus promtool
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
 		$(GO) test -timeout 40m $(PACKAGES)
 	cd tools/image && $(GO) test ./...
+	cd tools/bundle && $(GO) test ./...
 
 .PHONY: test-unit
 test-unit: ## Only the tests that need no cluster
@@ -123,6 +136,15 @@ image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for
 $(BIN)/image: tools/image/main.go tools/image/modules.go tools/image/go.sum
 	cd tools/image && $(GO) build -o $@ .
 
+.PHONY: bundle
+bundle: ## Make bundle/ and catalog/ for OLM of config/; VERSION=, IMAGE=...@sha256:..., BUNDLE_IMAGE=, REPLACES=0.0.9
+	cd tools/bundle && $(GO) run . --repository=../.. --version=$(VERSION) --image=$(IMAGE) --bundle-image=$(BUNDLE_IMAGE) --replaces=$(REPLACES)
+
+.PHONY: bundle-image
+bundle-image: bundle $(BIN)/image ## Build the bundle's image as an OCI archive, dist/datapower-operator-bundle.tar
+	$(BIN)/image --repository=. --output=dist/datapower-operator-bundle.tar --arch=amd64,arm64 --name=datapower-operator-bundle --version=$(VERSION) \
+		--programs= --files=bundle/manifests:manifests,bundle/metadata:metadata,bundle/tests:tests --labels-of=bundle/metadata/annotations.yaml
+
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (where installed), helm lint
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; }
@@ -132,12 +154,13 @@ lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (
 	$(BIN)/helm lint --strict helm-charts/*/
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README, the list of metrics
+generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README, the list of metrics, the OLM bundle
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(BIN)/controller-gen crd paths=./api/datapower/... output:crd:artifacts:config=config/crd/bases
 	$(BIN)/controller-gen crd paths=./api/oda/v1 paths=./api/oda/v1beta3 paths=./api/oda/v1beta4 output:crd:artifacts:config=config/crd/oda/bases
 	$(GO) run ./hack/chartdoc
 	$(GO) run ./hack/metricsdoc
+	$(MAKE) bundle IMAGE= BUNDLE_IMAGE= REPLACES=
 
 .PHONY: verify
 verify: ## Fail when generated files are not what the sources give
@@ -150,6 +173,9 @@ $(BIN)/controller-gen: tools/dev/go.sum
 
 $(BIN)/kubeconform: tools/dev/go.sum
 	cd tools/dev && $(GO) build -o $@ github.com/yannh/kubeconform/cmd/kubeconform
+
+$(BIN)/kube-score: tools/kubescore/go.sum
+	cd tools/kubescore && $(GO) build -o $@ github.com/zegl/kube-score/cmd/kube-score
 
 $(BIN)/staticcheck: tools/dev/go.sum
 	cd tools/dev && $(GO) build -o $@ honnef.co/go/tools/cmd/staticcheck

@@ -28,7 +28,7 @@ while IFS= read -r f; do
     echo "missing: $f" >&2
     changed=1
   fi
-done < <(cd "$copy" && find api config helm-charts docs -type f)
+done < <(cd "$copy" && find api bundle catalog config helm-charts docs -type f)
 
 if [ "$changed" != 0 ]; then
   echo "run: make generate" >&2

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,9 +30,6 @@ const (
 	// servingSecret and servingCASecret hold the certificates of the webhooks.
 	servingSecret   = "datapower-operator"
 	servingCASecret = "datapower-operator-ca"
-	// clusterRoleVariable is the environment variable that names the operator's
-	// ClusterRole, which owns the webhook configurations.
-	clusterRoleVariable = "NAMESPACED_NAME"
 	// lookupTimeout bounds a look into the cache while somebody waits.
 	lookupTimeout = 100 * time.Millisecond
 	// finishTimeout bounds what requests may take after the last was accepted.
@@ -51,7 +46,7 @@ type webhookSettings struct {
 	drain        time.Duration
 	leafLifetime time.Duration
 	watches      string
-	clusterRole  string
+	owner        ownerSettings
 }
 
 func (w *webhookSettings) bind(flags *pflag.FlagSet) {
@@ -73,7 +68,7 @@ func (w *webhookSettings) bind(flags *pflag.FlagSet) {
 }
 
 func (w *webhookSettings) readEnvironment(getenv func(string) string) {
-	w.clusterRole = getenv(clusterRoleVariable)
+	w.owner.readEnvironment(getenv)
 }
 
 // serve runs the manager, and with it the webhooks if they are wanted, until
@@ -172,7 +167,7 @@ func (w *webhookSettings) register(
 	if err != nil {
 		return err
 	}
-	owners := clusterRoleOwner(clients, w.clusterRole)
+	owners := w.owner.reader(clients, namespace)
 	policy := pki.DefaultPolicy()
 	if w.leafLifetime > 0 {
 		policy = pki.ShortPolicy(w.leafLifetime)
@@ -227,21 +222,4 @@ func (w *webhookSettings) withMetrics(names pki.Names, namespace string) pki.Nam
 		names.DNS = append(names.DNS, metricscert.Names(namespace)...)
 	}
 	return names
-}
-
-// clusterRoleOwner returns a function that reads the operator's ClusterRole: what it owns goes when the operator is
-// uninstalled. Without a name there is no owner.
-func clusterRoleOwner(clients kubernetes.Interface, role string) func(context.Context) ([]metav1.OwnerReference, error) {
-	return func(ctx context.Context) ([]metav1.OwnerReference, error) {
-		if role == "" {
-			return nil, nil
-		}
-		found, err := clients.RbacV1().ClusterRoles().Get(ctx, role, metav1.GetOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("reading the ClusterRole that %s names: %w", clusterRoleVariable, err)
-		}
-		return []metav1.OwnerReference{{
-			APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole", Name: found.Name, UID: found.UID,
-		}}, nil
-	}
 }

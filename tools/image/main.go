@@ -1,7 +1,7 @@
 // Command image builds the operator's image as an OCI archive, without a container engine and without a base image: the two
 // programs, the charts and watches.yaml. Two builds of one commit are equal to the bit: the programs are built with -trimpath,
 // files are in the order of their names, and all times are the same. A list of the modules in the programs (CycloneDX) lies
-// beside the archive.
+// beside the archive. Without programs it is an image of files, such as OLM's bundles.
 //
 //	go run . --repository=../.. --output=../../dist/image.tar --arch=amd64,arm64 --version=0.1.0
 package main
@@ -37,7 +37,8 @@ type options struct {
 	repository, output, version, name string
 	architectures                     []string
 	programs                          []string
-	extra                             []string
+	extra                             []string // "path", or "path:name in the image"
+	labels                            map[string]string
 }
 
 func main() {
@@ -49,21 +50,50 @@ func main() {
 
 func parse(args []string) (options, error) {
 	var o options
-	var architectures, programs, extra string
+	var architectures, programs, extra, labels string
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&o.repository, "repository", "../..", "root of the repository")
 	flags.StringVar(&o.output, "output", "image.tar", "OCI archive to write; the list of modules is written beside it as .sbom.json")
 	flags.StringVar(&o.version, "version", "0.0.0", "label org.opencontainers.image.version")
 	flags.StringVar(&o.name, "name", "datapower-operator", "name of the image in the archive, with or without a registry")
 	flags.StringVar(&architectures, "arch", "amd64", "architectures, separated by commas")
-	flags.StringVar(&programs, "programs", "./cmd/helm-operator,./cmd/sidecar", "packages of the programs; the first is the entrypoint")
-	flags.StringVar(&extra, "files", "helm-charts,watches.yaml,LICENSE", "files and folders of the repository that are put into the root")
-	err := flags.Parse(args)
-	o.architectures, o.programs = strings.Split(architectures, ","), strings.Split(programs, ",")
+	flags.StringVar(&programs, "programs", "./cmd/helm-operator,./cmd/sidecar", "packages of the programs; the first is the entrypoint; empty means none")
+	flags.StringVar(&extra, "files", "helm-charts,watches.yaml,LICENSE", "files and folders of the repository that are put into the root; with :name, under another name")
+	flags.StringVar(&labels, "labels-of", "", "annotations.yaml of an OLM bundle, whose annotations become labels; relative to the repository")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.architectures = strings.Split(architectures, ",")
+	if programs != "" {
+		o.programs = strings.Split(programs, ",")
+	}
 	if extra != "" {
 		o.extra = strings.Split(extra, ",")
 	}
-	return o, err
+	return o, o.readLabels(labels)
+}
+
+// readLabels reads the lines "  key: value" of a file.
+func (o *options) readLabels(name string) error {
+	o.labels = map[string]string{
+		"org.opencontainers.image.title":    path.Base(o.name),
+		"org.opencontainers.image.version":  o.version,
+		"org.opencontainers.image.licenses": "Apache-2.0",
+		"org.opencontainers.image.source":   "https://github.com/datapower-operator/datapower-operator",
+	}
+	if name == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(o.repository, name))
+	if err != nil {
+		return fmt.Errorf("reading labels: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, found := strings.Cut(strings.TrimSpace(line), ": "); found {
+			o.labels[key] = value
+		}
+	}
+	return nil
 }
 
 func run(args []string, out io.Writer) error {
@@ -94,6 +124,10 @@ func run(args []string, out io.Writer) error {
 	if err := o.archive(filepath.Join(work, "layout"), index); err != nil {
 		return err
 	}
+	if len(o.programs) == 0 {
+		fmt.Fprintf(out, "%s\n%s@%s\n", o.output, o.name, digest)
+		return nil
+	}
 	bill, err := billOfMaterials(filepath.Join(work, o.architectures[0]), o)
 	if err != nil {
 		return err
@@ -121,9 +155,15 @@ func (o options) image(folder, arch string) (v1.Image, error) {
 	}
 	var extra []file
 	for _, name := range o.extra {
+		name, inside, renamed := strings.Cut(name, ":")
 		found, err := filesIn(o.repository, name)
 		if err != nil {
 			return nil, err
+		}
+		for i := range found {
+			if renamed {
+				found[i].name = inside + strings.TrimPrefix(found[i].name, path.Clean(name))
+			}
 		}
 		extra = append(extra, found...)
 	}
@@ -150,14 +190,9 @@ func (o options) config(image v1.Image, arch string) *v1.ConfigFile {
 	if before, err := image.ConfigFile(); err == nil {
 		config.RootFS, config.History = before.RootFS, before.History
 	}
-	config.Config = v1.Config{
-		User: user, WorkingDir: "/", Env: []string{"PATH=/"}, Entrypoint: []string{"/" + path.Base(o.programs[0])},
-		Labels: map[string]string{
-			"org.opencontainers.image.title":    path.Base(o.name),
-			"org.opencontainers.image.version":  o.version,
-			"org.opencontainers.image.licenses": "Apache-2.0",
-			"org.opencontainers.image.source":   "https://github.com/datapower-operator/datapower-operator",
-		},
+	config.Config = v1.Config{User: user, WorkingDir: "/", Env: []string{"PATH=/"}, Labels: o.labels}
+	if len(o.programs) > 0 {
+		config.Config.Entrypoint = []string{"/" + path.Base(o.programs[0])}
 	}
 	return config
 }
@@ -241,9 +276,13 @@ func (o options) archive(folder string, index v1.ImageIndex) error {
 	if err != nil {
 		return fmt.Errorf("writing the layout: %w", err)
 	}
-	// containerd names what it imports by the one annotation, others by the other.
+	// containerd names what it imports by the one annotation, in full as the kubelet asks for it; others by the other.
+	full := o.name
+	if !strings.Contains(full, "/") {
+		full = "docker.io/library/" + full
+	}
 	names := layout.WithAnnotations(map[string]string{
-		"org.opencontainers.image.ref.name": o.version, "io.containerd.image.name": o.name + ":" + o.version,
+		"org.opencontainers.image.ref.name": o.version, "io.containerd.image.name": full + ":" + o.version,
 	})
 	if err := path.AppendIndex(index, names); err != nil {
 		return fmt.Errorf("writing the layout: %w", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -71,6 +72,9 @@ func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if name := manifest.Manifests[0].Annotations["io.containerd.image.name"]; name != "docker.io/library/test:1.2.3" {
+		t.Errorf("a node would look for another name than %s", name)
+	}
 	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
 	if err != nil {
 		t.Fatal(err)
@@ -117,5 +121,64 @@ func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	}
 	if !slices.Equal(names, []string{"go.mod", "go.sum"}) {
 		t.Fatalf("files: %v", names)
+	}
+}
+
+func TestAnImageOfABundle(t *testing.T) {
+	output := filepath.Join(t.TempDir(), "bundle.tar")
+	err := run([]string{
+		"--repository=../..", "--output=" + output, "--programs=", "--name=bundle", "--version=1.2.3",
+		"--files=bundle/manifests:manifests,bundle/metadata:metadata", "--labels-of=bundle/metadata/annotations.yaml",
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := layout.FromPath(unpack(t, output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := outer.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platforms, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := index.Image(platforms.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Config.Labels["operators.operatorframework.io.bundle.manifests.v1"] != "manifests/" || config.Config.Entrypoint != nil {
+		t.Errorf("config: %+v", config.Config)
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 {
+		t.Fatalf("%d layers: %v", len(layers), err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"manifests/datapower-operator.clusterserviceversion.yaml", "metadata/annotations.yaml"} {
+		if !bytes.Contains(text, []byte(name)) {
+			t.Errorf("%s is missing", name)
+		}
 	}
 }
