@@ -191,9 +191,8 @@ func (s scenario) play() []string {
 		time.Sleep(3 * time.Second) // until the next event or regular look
 		if w.generation != p.generation || len(w.events) > 0 {
 			quiet = 0
-		} else if result := report.Result(); result == ResultClean || result == ResultHealed {
-			break
 		}
+		// Links that come back late may bring an address that is gone back with them: the regular looks that follow tell.
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
