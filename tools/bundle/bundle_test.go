@@ -46,8 +46,8 @@ func TestEveryValidatorAccepts(t *testing.T) {
 	bundle, _ := made(t, "--image=registry.example.com/datapower-operator@sha256:"+strings.Repeat("0", 64))
 	validators := map[string]interfaces.Validator{
 		"csv": validation.ClusterServiceVersionValidator, "crd": validation.CustomResourceDefinitionValidator, "bundle": validation.BundleValidator,
-		"operatorhub": validation.OperatorHubV2Validator, "operatorhub (old)": validation.OperatorHubValidator,
-		"categories": validation.StandardCategoriesValidator, "capabilities": validation.StandardCapabilitiesValidator,
+		"operatorhub": validation.OperatorHubV2Validator,
+		"categories":  validation.StandardCategoriesValidator, "capabilities": validation.StandardCapabilitiesValidator,
 		"object": validation.ObjectValidator, "deprecated APIs": validation.AlphaDeprecatedAPIsValidator,
 		"good practices": validation.GoodPracticesValidator, "community": validation.CommunityOperatorValidator,
 	}
@@ -251,5 +251,15 @@ func TestTwoBundlesAreEqual(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheCapabilityLevelIsTheOneThatTheDocumentProves(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(repository, "docs", "capability-levels.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "The bundle claims **"+capabilities+"**") {
+		t.Errorf("docs/capability-levels.md does not claim %s", capabilities)
 	}
 }

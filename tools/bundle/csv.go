@@ -22,7 +22,7 @@ const (
 	source  = "https://github.com/datapower-operator/datapower-operator"
 	summary = "Runs IBM DataPower Gateways on Kubernetes and keeps their peering healthy."
 	// capabilities is claimed as far as docs/capability-levels.md proves it.
-	capabilities = "Deep Insights"
+	capabilities = "Seamless Upgrades"
 	// created is the time of the release, which has to be told and must not be that of the build: builds are reproducible.
 	created = "2026-11-21T00:00:00Z"
 )

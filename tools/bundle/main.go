@@ -110,8 +110,6 @@ func (o object) meta() map[string]any { meta, _ := o["metadata"].(map[string]any
 
 func (o object) name() string { name, _ := o.meta()["name"].(string); return name }
 
-func (o object) namespace() string { namespace, _ := o.meta()["namespace"].(string); return namespace }
-
 // sources is what a bundle is made of.
 type sources struct {
 	installed   []object // of config/default
