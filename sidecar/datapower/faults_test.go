@@ -192,6 +192,7 @@ func TestTrust(t *testing.T) {
 	address, certificate := serve(t, answer(http.StatusOK, noStatus))
 	pool := x509.NewCertPool()
 	pool.AddCert(certificate)
+	other := []*x509.Certificate{selfSigned(t).Leaf}
 	foreign := x509.NewCertPool()
 	foreign.AddCert(selfSigned(t).Leaf)
 	tests := []struct {
@@ -205,7 +206,10 @@ func TestTrust(t *testing.T) {
 		{"its authority and a name that is not its", TLSOptions{CAs: pool, ServerName: "gw.invalid"}, ErrCertificate},
 		{"another authority", TLSOptions{CAs: foreign}, ErrCertificate},
 		{"pinned", TLSOptions{Pinned: []*x509.Certificate{certificate}}, nil},
-		{"another one pinned", TLSOptions{Pinned: []*x509.Certificate{selfSigned(t).Leaf}}, ErrCertificate},
+		{"another one pinned", TLSOptions{Pinned: other}, ErrCertificate},
+		{"its authority beside another one pinned", TLSOptions{CAs: pool, Pinned: other}, nil},
+		{"its authority and a name that is not its, beside another one pinned",
+			TLSOptions{CAs: pool, ServerName: "gw.invalid", Pinned: other}, ErrCertificate},
 		{"no verification", TLSOptions{InsecureSkipVerify: true}, nil},
 	}
 	for _, test := range tests {

@@ -2,11 +2,13 @@ package peering
 
 import (
 	"encoding/pem"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/datapower-operator/datapower-operator/sidecar/datapower"
 	"github.com/datapower-operator/datapower-operator/test/gateway"
 )
 
@@ -177,6 +179,26 @@ func TestAReasonThatGoesAway(t *testing.T) {
 		c.work()
 		assert.Empty(t, c.writes(before))
 		c.healed(4)
+	})
+	t.Run("somebody resets it right before the reset", func(t *testing.T) {
+		c := newCluster(t)
+		c.group(3)
+		c.replaceLast()
+		byHand := sync.OnceFunc(func() {
+			for _, name := range []string{"gw-0", "gw-1"} {
+				assert.NoError(t, c.instance(name).Member(domain, "gwd").Reset())
+			}
+			c.healed(3)
+		})
+		before := c.fleet.Requests().Last()
+		c.work(func(o *Options) {
+			o.Gateways = RestGateways{Access: c, Client: c.options, Observe: func(_ Service, call datapower.Call) {
+				if call.Operation == "operations" { // the last question before the rows are read again
+					byHand()
+				}
+			}}
+		})
+		assert.Empty(t, c.writes(before))
 	})
 	t.Run("the pod is replaced right before its reset", func(t *testing.T) {
 		c := newCluster(t)

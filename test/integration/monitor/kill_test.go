@@ -41,6 +41,7 @@ func TestKillingTheSidecarAtAnyMomentLeavesTheSameEndState(t *testing.T) {
 		t.Run(strategy.name, func(t *testing.T) {
 			v := w.at(t)
 			v.startSidecar()
+			defer func() { w.sidecar.kill() }()
 			s := v.newService("kill-"+strategy.name, 3, time.Second)
 			s.idle()
 			s.record()
@@ -57,7 +58,6 @@ func TestKillingTheSidecarAtAnyMomentLeavesTheSameEndState(t *testing.T) {
 				v.Logf("%d moments of kind %s", n-1, of)
 			}
 		})
-		w.sidecar.kill()
 	}
 }
 
