@@ -1,11 +1,7 @@
 package main
 
 import (
-	"fmt"
-
-	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/datapower-operator/datapower-operator/internal/metricscert"
 	"github.com/datapower-operator/datapower-operator/internal/program"
@@ -20,20 +16,5 @@ func (o *observability) add(mgr manager.Manager, opts *program.Options) error {
 	if err := o.certificate.SetupWithManager(mgr, opts); err != nil {
 		return err
 	}
-	namespace, pod := opts.Pod()
-	if !opts.LeaderElect || namespace == "" || pod == "" {
-		return nil // not in a pod, or alone: there is no leader to be told from followers
-	}
-	pods, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
-		return fmt.Errorf("making a client for the leader's label: %w", err)
-	}
-	failures := leader.NewFailures()
-	if err := program.Replace(metrics.Registry, failures); err != nil {
-		return fmt.Errorf("registering the metrics of the leader's label: %w", err)
-	}
-	return mgr.Add(leader.New(leader.Options{
-		Client: pods, Namespace: namespace, Pod: pod, Label: leader.HelmOperatorLabel, Failures: failures,
-		Log: mgr.GetLogger().WithName("leader-label"),
-	}))
+	return leader.Add(mgr, opts, leader.HelmOperatorLabel)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 
-	"k8s.io/client-go/metadata"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -29,20 +28,5 @@ func (o *observability) add(mgr ctrl.Manager, opts *program.Options) error {
 	if err := resources.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	namespace, pod := opts.Pod()
-	if !opts.LeaderElect || namespace == "" || pod == "" {
-		return nil // not in a pod, or alone: there is no leader to be told from followers
-	}
-	pods, err := metadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
-	if err != nil {
-		return fmt.Errorf("making a client for the leader's label: %w", err)
-	}
-	failures := leader.NewFailures()
-	if err := program.Replace(metrics.Registry, failures); err != nil {
-		return fmt.Errorf("registering the metrics of the leader's label: %w", err)
-	}
-	return mgr.Add(leader.New(leader.Options{
-		Client: pods, Namespace: namespace, Pod: pod, Label: leader.Label, Failures: failures,
-		Log: mgr.GetLogger().WithName("leader-label"),
-	}))
+	return leader.Add(mgr, opts, leader.Label)
 }

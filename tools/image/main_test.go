@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
@@ -43,6 +44,28 @@ func unpack(t *testing.T, archive string) string {
 	}
 }
 
+// indexOf returns the image in an archive, and the name that containerd gives it.
+func indexOf(t *testing.T, archive string) (string, v1.ImageIndex) {
+	t.Helper()
+	path, err := layout.FromPath(unpack(t, archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := outer.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest.Manifests[0].Annotations["io.containerd.image.name"], index
+}
+
 func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	folder := t.TempDir()
 	var builds [2][]byte
@@ -60,24 +83,9 @@ func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	if !slices.Equal(builds[0], builds[1]) {
 		t.Fatal("two builds differ")
 	}
-	path, err := layout.FromPath(unpack(t, filepath.Join(folder, "a.tar")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	outer, err := path.ImageIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := outer.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if name := manifest.Manifests[0].Annotations["io.containerd.image.name"]; name != "docker.io/library/test:1.2.3" {
+	name, index := indexOf(t, filepath.Join(folder, "a.tar"))
+	if name != "docker.io/library/test:1.2.3" {
 		t.Errorf("a node would look for another name than %s", name)
-	}
-	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
 	}
 	platforms, err := index.IndexManifest()
 	if err != nil {
@@ -133,22 +141,7 @@ func TestAnImageOfABundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := layout.FromPath(unpack(t, output))
-	if err != nil {
-		t.Fatal(err)
-	}
-	outer, err := path.ImageIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := outer.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, index := indexOf(t, output)
 	platforms, err := index.IndexManifest()
 	if err != nil {
 		t.Fatal(err)
