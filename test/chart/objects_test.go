@@ -208,6 +208,12 @@ func TestSNMP(t *testing.T) {
 	assert.Nil(t, builtin.at(pod+"initContainers"))
 	assert.Equal(t, []any{"--web.listen-address=:63512"}, builtin.at(pod+"containers|name=snmp-exporter|args"))
 	assert.Equal(t, "127.0.0.1:1161", builtin.at(annotated+"prometheus.io/param_target"))
+	// A Prometheus that goes by annotations finds the exporter, unless the chart's value says otherwise.
+	assert.Equal(t, "true", builtin.at(annotated+"prometheus.io/scrape"))
+	assert.Equal(t, "63512", builtin.at(annotated+"prometheus.io/port"))
+	assert.Equal(t, "/snmp", builtin.at(annotated+"prometheus.io/path"))
+	hidden := render(t, values(t, minimal, `snmp: {exporter: {enabled: true}}`, `defaults: {annotations: {prometheus.io/scrape: "false"}}`))
+	assert.Equal(t, "false", hidden.at(annotated+"prometheus.io/scrape"))
 
 	disabled := render(t, values(t, minimal, `snmp: {exporter: {enabled: false}, generator: {config: g}}`))
 	assert.Nil(t, disabled.at(pod+"containers|name=snmp-exporter"))
