@@ -2,7 +2,8 @@
 // kube-controller-manager and kube-scheduler as child processes, nodes simulated by kwok, and persistent volumes that exist only in
 // the API. Nothing of it survives the program that called Start, however that program ends. It works on Linux only.
 //
-// Pods of simulated nodes become Ready without running anything. Their addresses (10.244.0.0/16) exist only in the API.
+// Pods of simulated nodes become Ready without running anything. Their addresses (10.244.0.0/16) exist only in the API. For pods that
+// run, root can have a real node (Options.RealNode, package node).
 package cluster
 
 import (
@@ -16,6 +17,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 	"github.com/datapower-operator/datapower-operator/test/cluster/ports"
 	"github.com/datapower-operator/datapower-operator/test/cluster/process"
 )
@@ -38,6 +40,8 @@ type Options struct {
 	// Nodes is the number of simulated nodes (0 to MaxNodes), named node-1, node-2 and so on. With 0, kwok is not started and pods
 	// stay Pending.
 	Nodes int
+	// RealNode asks for a real node, named node.Name; nil means none.
+	RealNode *RealNode
 	// EnableAdmission and DisableAdmission name admission plugins to switch on or off beside the API server's defaults.
 	EnableAdmission, DisableAdmission []string
 	// AuditLog makes the API server write one line per request to AuditLogPath (level Metadata).
@@ -46,6 +50,14 @@ type Options struct {
 	APIServerArgs, ControllerManagerArgs []string
 	// Progress gets one line of text per step of the start; nil drops them. It is called from the goroutine that calls Start.
 	Progress func(line string)
+}
+
+// RealNode says what a real node needs beside the programs of binaries.RealNode.
+type RealNode struct {
+	// Program is the path of a program that passes its arguments to node.Run when node.Handles says so.
+	Program string
+	// Images are archives that the node has before the first pod runs.
+	Images []string
 }
 
 // Cluster is a running cluster. Its methods may be called from many goroutines.
@@ -153,7 +165,7 @@ func (c *Cluster) shutDown() error {
 	}
 	c.mutex.Unlock()
 	// Clients first, so that they do not fill their logs with lost connections; etcd last, so that the API server can end in peace.
-	for _, group := range [][]string{{kwok, kubeScheduler, controllerManager}, {kubeAPIServer}, {etcd}} {
+	for _, group := range [][]string{{node.Command}, {kwok, kubeScheduler, controllerManager}, {kubeAPIServer}, {etcd}} {
 		var stopped sync.WaitGroup
 		for _, name := range group {
 			if p, ok := running[name]; ok {
@@ -182,11 +194,14 @@ func (c *Cluster) shutDown() error {
 // RemoveState removes everything that a stopped cluster left in dir, and dir itself when nothing else is in it.
 func RemoveState(dir string) error {
 	l := layout{dir: dir}
-	if err := errors.Join(os.RemoveAll(l.kubeconfig()), os.RemoveAll(l.run(""))); err != nil {
+	if err := errors.Join(node.Remove(l.node()), os.RemoveAll(l.kubeconfig()), os.RemoveAll(l.run(""))); err != nil {
 		return fmt.Errorf("remove the cluster's state: %w", err)
 	}
 	return nil
 }
+
+// NodeIn is the directory of the real node of a cluster with Options.Dir dir.
+func NodeIn(dir string) string { return layout{dir: dir}.node() }
 
 // KubeconfigIn is the path of the administrator's kubeconfig of a cluster with Options.Dir dir.
 func KubeconfigIn(dir string) string { return layout{dir: dir}.kubeconfig() }

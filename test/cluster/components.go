@@ -17,7 +17,7 @@ const (
 	loopback = "127.0.0.1"
 	// advertiseAddress is what the Service "kubernetes" points to. Like the addresses of pods it exists only in the API: Kubernetes
 	// refuses loopback addresses as endpoints. It is of TEST-NET-1 (RFC 5737), so it is nobody's. Programs on the host use the
-	// kubeconfig's address.
+	// kubeconfig's address. A real node passes on what is sent to it.
 	advertiseAddress = "192.0.2.1"
 	serviceCIDR      = "10.96.0.0/16"
 	// apiServiceAddress is the first address of serviceCIDR, which the Service "kubernetes" always gets.
@@ -63,7 +63,7 @@ func componentSpec(l layout, binDir, name string, args []string) process.Spec {
 		Name: name,
 		Path: filepath.Join(binDir, name),
 		Args: args,
-		Env:  []string{"HOME=" + l.run(""), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + l.run(""), "NO_PROXY=*"},
+		Env:  []string{"HOME=" + l.run(""), "PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "TMPDIR=" + l.run(""), "NO_PROXY=*"},
 		Dir:  l.run(""), LogPath: l.log(name),
 	}
 }
@@ -88,7 +88,6 @@ func apiServerArgs(l layout, p listenPorts, o Options) []string {
 		"--etcd-certfile=" + l.pki("etcd-client.crt"), "--etcd-keyfile=" + l.pki("etcd-client.key"),
 		"--bind-address=" + loopback, "--advertise-address=" + advertiseAddress,
 		"--service-cluster-ip-range=" + serviceCIDR,
-		"--kubelet-preferred-address-types=" + string(corev1.NodeInternalDNS),
 		"--client-ca-file=" + l.pki("ca.crt"),
 		"--authorization-mode=Node,RBAC", "--allow-privileged=true", "--profiling=false",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -102,6 +101,7 @@ func apiServerArgs(l layout, p listenPorts, o Options) []string {
 		"--proxy-client-key-file=" + l.pki("front-proxy-client.key"),
 	}
 	args = append(args, servingArgs(l, kubeAPIServer, p.api)...)
+	args = append(args, kubeletArgs(l, o)...)
 	if len(o.EnableAdmission) > 0 {
 		args = append(args, "--enable-admission-plugins="+strings.Join(o.EnableAdmission, ","))
 	}
@@ -113,6 +113,20 @@ func apiServerArgs(l layout, p listenPorts, o Options) []string {
 			"--audit-log-mode=blocking", "--audit-log-maxsize=0")
 	}
 	return append(args, o.APIServerArgs...)
+}
+
+// kubeletArgs say how the API server reaches the kubelets: those of simulated nodes are not there, the one of a real node is in a network
+// of its own, like its pods and Services.
+func kubeletArgs(l layout, o Options) []string {
+	if o.RealNode == nil {
+		return []string{"--kubelet-preferred-address-types=" + string(corev1.NodeInternalDNS)}
+	}
+	return []string{
+		"--kubelet-preferred-address-types=" + string(corev1.NodeInternalIP),
+		"--kubelet-certificate-authority=" + l.pki("ca.crt"),
+		"--kubelet-client-certificate=" + l.pki("kubelet-client.crt"), "--kubelet-client-key=" + l.pki("kubelet-client.key"),
+		"--egress-selector-config-file=" + l.run(egressFile),
+	}
 }
 
 func controllerManagerArgs(l layout, p listenPorts, o Options) []string {

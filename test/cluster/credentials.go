@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 	"github.com/datapower-operator/datapower-operator/test/cluster/pki"
 )
 
@@ -26,6 +27,9 @@ const (
 	controllerManager = "kube-controller-manager"
 	kubeScheduler     = "kube-scheduler"
 	kwok              = "kwok"
+	kubelet           = "kubelet"
+	kubeProxy         = "kube-proxy"
+	coreDNS           = "coredns"
 	provisionerUser   = "volume-provisioner"
 )
 
@@ -38,6 +42,17 @@ var componentUsers = []struct {
 	{controllerManager, "system:kube-controller-manager", nil},
 	{kubeScheduler, "system:kube-scheduler", nil},
 	{kwok, kwok, []string{groupMasters}},
+}
+
+// nodeUsers are the users of a real node's programs. The first two have roles of their own in the RBAC bootstrap; the last reads
+// Services and their endpoints.
+var nodeUsers = []struct {
+	component, user string
+	groups          []string
+}{
+	{kubelet, "system:node:" + node.Name, []string{"system:nodes"}},
+	{kubeProxy, "system:kube-proxy", nil},
+	{coreDNS, coreDNS, []string{groupMasters}},
 }
 
 // credentials are the certificate authorities of a cluster. Three authorities, as kubeadm has them: a client certificate of the
@@ -97,7 +112,8 @@ func (c *credentials) writeServing(l layout, now time.Time) error {
 		{c.etcd, etcd, []string{"localhost"}, local},
 		{c.cluster, kubeAPIServer, []string{
 			"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-		}, append(local, net.ParseIP(apiServiceAddress))},
+		}, append(local, net.ParseIP(apiServiceAddress), net.ParseIP(advertiseAddress))},
+		{c.cluster, kubelet, []string{node.Name}, []net.IP{net.ParseIP(node.Address)}},
 		{c.cluster, controllerManager, []string{"localhost"}, local},
 		{c.cluster, kubeScheduler, []string{"localhost"}, local},
 	}
@@ -123,7 +139,12 @@ func (c *credentials) writeClients(l layout, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writePair(l, "etcd-client", etcdClient), writePair(l, "front-proxy-client", frontProxy))
+	kubeletClient, err := c.cluster.Client("kube-apiserver-kubelet-client", []string{groupMasters}, now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(writePair(l, "etcd-client", etcdClient), writePair(l, "front-proxy-client", frontProxy),
+		writePair(l, "kubelet-client", kubeletClient))
 }
 
 func writePair(l layout, name string, pair pki.Pair) error {
@@ -133,16 +154,29 @@ func writePair(l layout, name string, pair pki.Pair) error {
 	return nil
 }
 
-// writeComponentKubeconfigs gives every component that talks to the API server at url its kubeconfig.
-func (c *credentials) writeComponentKubeconfigs(l layout, url string, now time.Time) error {
+// writeComponentKubeconfigs gives every component that talks to the API server its kubeconfig: those on this machine reach it at url,
+// those of a real node at nodeURL.
+func (c *credentials) writeComponentKubeconfigs(l layout, url, nodeURL string, now time.Time) error {
 	for _, u := range componentUsers {
-		data, err := c.kubeconfig(url, u.user, u.groups, now)
-		if err != nil {
+		if err := c.writeKubeconfig(l, u.component, url, u.user, u.groups, now); err != nil {
 			return err
 		}
-		if err := os.WriteFile(l.componentKubeconfig(u.component), data, 0o600); err != nil {
-			return fmt.Errorf("write the kubeconfig of %s: %w", u.component, err)
+	}
+	for _, u := range nodeUsers {
+		if err := c.writeKubeconfig(l, u.component, nodeURL, u.user, u.groups, now); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (c *credentials) writeKubeconfig(l layout, component, url, user string, groups []string, now time.Time) error {
+	data, err := c.kubeconfig(url, user, groups, now)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(l.componentKubeconfig(component), data, 0o600); err != nil {
+		return fmt.Errorf("write the kubeconfig of %s: %w", component, err)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import "path/filepath"
 //	run/logs/NAME.log      what each component printed
 //	run/NAME.kubeconfig    a component's kubeconfig
 //	run/audit.log          the audit log, when asked for
+//	run/node/              a real node's sockets, logs, images and containers
+//	run/volumes/NAME       a persistent volume's files, with a real node
 type layout struct {
 	dir string
 }
@@ -25,6 +27,10 @@ func (l layout) log(component string) string { return l.run(filepath.Join("logs"
 func (l layout) componentKubeconfig(component string) string { return l.run(component + ".kubeconfig") }
 
 func (l layout) auditLog() string { return l.run("audit.log") }
+
+func (l layout) node() string { return l.run("node") }
+
+func (l layout) volumes() string { return l.run("volumes") }
 
 // directories lists what must exist before anything else is written.
 func (l layout) directories() []string {

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 	"github.com/datapower-operator/datapower-operator/test/cluster/pki"
 	"github.com/datapower-operator/datapower-operator/test/cluster/process"
 )
@@ -142,6 +143,9 @@ func (c *Cluster) addContent(ctx context.Context) error {
 			return fmt.Errorf("create node %d: %w", i, errors.Join(err, context.Cause(ctx)))
 		}
 	}
+	if c.options.RealNode != nil {
+		return addDNS(ctx, client)
+	}
 	return nil
 }
 
@@ -158,15 +162,22 @@ func (c *Cluster) awaitContent(ctx context.Context) error {
 		}
 		return err
 	})
-	if err != nil || c.options.Nodes == 0 {
+	if err != nil {
 		return err
 	}
-	return c.await(ctx, fmt.Sprintf("%d simulated nodes are Ready", c.options.Nodes), c.process(kwok), func(ctx context.Context) error {
+	want, what, by := c.options.Nodes, fmt.Sprintf("%d simulated nodes are Ready", c.options.Nodes), c.process(kwok)
+	if c.options.RealNode != nil {
+		want, what, by = want+1, "the real node is Ready", c.process(node.Command)
+	}
+	if want == 0 {
+		return nil
+	}
+	return c.await(ctx, what, by, func(ctx context.Context) error {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
-		if len(nodes.Items) != c.options.Nodes {
+		if len(nodes.Items) != want {
 			return fmt.Errorf("%d nodes exist", len(nodes.Items))
 		}
 		for i := range nodes.Items {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 	"github.com/datapower-operator/datapower-operator/test/cluster/process"
 	"github.com/datapower-operator/datapower-operator/test/cluster/provisioner"
 )
@@ -62,7 +65,11 @@ func newCluster(options Options) (*Cluster, error) {
 		options.Progress = func(string) {}
 	}
 	if options.BinDir == "" {
-		found, err := binaries.Find()
+		sets := []binaries.Set{binaries.ControlPlane}
+		if options.RealNode != nil {
+			sets = binaries.RealNode()
+		}
+		found, err := binaries.Find(sets...)
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +96,11 @@ func (c *Cluster) prepare() (err error) {
 		return err
 	}
 	now := time.Now()
+	if c.options.RealNode != nil {
+		if err := node.Check(c.layout.node()); err != nil {
+			return err
+		}
+	}
 	if c.creds, err = newCredentials(c.layout, now); err != nil {
 		return err
 	}
@@ -99,7 +111,8 @@ func (c *Cluster) prepare() (err error) {
 	if c.config, err = c.creds.restConfig(url, adminUser, []string{groupMasters}, now); err != nil {
 		return err
 	}
-	return c.creds.writeComponentKubeconfigs(c.layout, url, now)
+	nodeURL := "https://" + net.JoinHostPort(advertiseAddress, strconv.Itoa(c.ports.api))
+	return c.creds.writeComponentKubeconfigs(c.layout, url, nodeURL, now)
 }
 
 // prepareDir makes the cluster's directory, without anything of an earlier cluster.
@@ -130,6 +143,7 @@ func (c *Cluster) prepareDir() error {
 		return err
 	}
 	return errors.Join(os.WriteFile(c.layout.run(kwokConfigFile), stages, 0o600),
+		os.WriteFile(c.layout.run(egressFile), egressConfig(c.nodeSettings().EgressSocket()), 0o600),
 		os.WriteFile(c.layout.run(auditPolicyFile), []byte(auditPolicy), 0o600))
 }
 
@@ -137,7 +151,7 @@ func (c *Cluster) prepareDir() error {
 // API server has made its RBAC roles, which is what /readyz waits for.
 func (c *Cluster) start(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		c.startEtcd, c.startAPIServer, c.startControllers, c.addContent, c.awaitContent, c.writeKubeconfig,
+		c.startEtcd, c.startAPIServer, c.startControllers, c.startNode, c.addContent, c.awaitContent, c.writeKubeconfig,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -221,7 +235,11 @@ func (c *Cluster) startProvisioner() error {
 	if err != nil {
 		return err
 	}
-	stop, err := startProvisioner(config)
+	volumes := ""
+	if c.options.RealNode != nil {
+		volumes = c.layout.volumes()
+	}
+	stop, err := startProvisioner(config, volumes)
 	if err != nil {
 		return err
 	}
@@ -229,15 +247,30 @@ func (c *Cluster) startProvisioner() error {
 	return nil
 }
 
-// startProvisioner runs the volume provisioner until the returned function is called, which waits for its end.
-func startProvisioner(config *rest.Config) (stop func(), err error) {
+// startNode starts the real node, if one is wanted. That it is Ready is awaited with the other nodes.
+func (c *Cluster) startNode(context.Context) error {
+	if c.options.RealNode == nil {
+		return nil
+	}
+	arguments, err := c.nodeSettings().Arguments()
+	if err != nil {
+		return err
+	}
+	spec := componentSpec(c.layout, "", node.Command, arguments)
+	spec.Path = c.options.RealNode.Program
+	_, err = c.launchSpec(spec)
+	return err
+}
+
+// startProvisioner runs the volume provisioner, with a directory for volumes or none, until the returned function is called, which waits for its end.
+func startProvisioner(config *rest.Config, volumes string) (stop func(), err error) {
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make the client of the volume provisioner: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { provisioner.Run(ctx, client) })
+	running.Go(func() { provisioner.Run(ctx, client, volumes) })
 	return func() {
 		cancel()
 		running.Wait()
@@ -246,7 +279,11 @@ func startProvisioner(config *rest.Config) (stop func(), err error) {
 
 // launch starts a component and watches it for the rest of its life.
 func (c *Cluster) launch(name string, args []string) (*process.Process, error) {
-	p, err := c.launcher.Start(componentSpec(c.layout, c.options.BinDir, name, args))
+	return c.launchSpec(componentSpec(c.layout, c.options.BinDir, name, args))
+}
+
+func (c *Cluster) launchSpec(spec process.Spec) (*process.Process, error) {
+	p, err := c.launcher.Start(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 func fakePrograms(t *testing.T, script string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range binaries.Names() {
+	for _, name := range binaries.Names(binaries.ControlPlane) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755))
 	}
 	return dir

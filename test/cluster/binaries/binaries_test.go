@@ -24,15 +24,17 @@ func write(t *testing.T, path, content string, mode os.FileMode) {
 func repository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "tools.go"} {
-		write(t, filepath.Join(root, "tools", "kubernetes", name), name, 0o600)
+	for _, set := range RealNode() {
+		for _, name := range set.files {
+			write(t, filepath.Join(root, set.dir, name), name, 0o600)
+		}
 	}
 	return root
 }
 
 func fill(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range Names() {
+	for _, name := range Names(ControlPlane) {
 		write(t, filepath.Join(dir, name), "#!/bin/sh\n", 0o755)
 	}
 }
@@ -54,11 +56,11 @@ func TestProgramsAreFoundWhereTheyWereBuilt(t *testing.T) {
 	t.Setenv(EnvDir, "")
 	root := repository(t)
 	t.Chdir(filepath.Join(root, "tools"))
-	_, err := Find()
+	_, err := Find(ControlPlane)
 	require.ErrorIs(t, err, ErrMissing)
 	assert.ErrorContains(t, err, "etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok")
 	fill(t, filepath.Join(root, ".cluster", "bin"))
-	dir, err := Find()
+	dir, err := Find(ControlPlane)
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(root, ".cluster", "bin"), dir)
 }
@@ -68,10 +70,10 @@ func TestProgramsOfTheEnvironmentWin(t *testing.T) {
 	t.Setenv(EnvDir, dir)
 	t.Chdir(repository(t))
 	fill(t, filepath.Join(".cluster", "bin"))
-	_, err := Find()
+	_, err := Find(ControlPlane)
 	require.ErrorIs(t, err, ErrMissing, "an incomplete directory is not silently replaced")
 	fill(t, dir)
-	found, err := Find()
+	found, err := Find(ControlPlane)
 	require.NoError(t, err)
 	assert.Equal(t, dir, found)
 }
@@ -90,9 +92,9 @@ func TestAProgramThatCannotRunIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			fill(t, dir)
-			assert.Empty(t, missingIn(dir))
+			assert.Empty(t, missingIn(dir, ControlPlane))
 			require.NoError(t, spoil(filepath.Join(dir, "kwok")))
-			assert.Equal(t, []string{"kwok"}, missingIn(dir))
+			assert.Equal(t, []string{"kwok"}, missingIn(dir, ControlPlane))
 		})
 	}
 }
@@ -101,14 +103,14 @@ func TestTheHashChangesWithEveryInput(t *testing.T) {
 	root := repository(t)
 	hash := func() string {
 		t.Helper()
-		h, err := hashInputs(root, "go1.26.8")
+		h, err := hashInputs(root, "go1.26.8", ControlPlane)
 		require.NoError(t, err)
 		return h
 	}
 	before := hash()
 	assert.Len(t, before, 64)
 	assert.Equal(t, before, hash(), "nothing changed")
-	other, err := hashInputs(root, "go1.26.9")
+	other, err := hashInputs(root, "go1.26.9", ControlPlane)
 	require.NoError(t, err)
 	seen := map[string]string{before: "the unchanged inputs", other: "another Go"}
 	for _, name := range []string{"go.mod", "go.sum", "tools.go"} {
@@ -123,22 +125,22 @@ func TestTheHashChangesWithEveryInput(t *testing.T) {
 	write(t, filepath.Join(root, "tools", "kubernetes", "go.sum"), ".sum", 0o600)
 	assert.NotContains(t, seen, hash(), "bytes that move from one file to the next")
 	require.NoError(t, os.Remove(filepath.Join(root, "tools", "kubernetes", "go.sum")))
-	_, err = hashInputs(root, "go1.26.8")
+	_, err = hashInputs(root, "go1.26.8", ControlPlane)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestABrokenStampEqualsNothing(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir)
-	assert.False(t, upToDate(dir, "abc"), "no stamp")
-	require.NoError(t, writeStamp(dir, Stamp{Inputs: "abc"}))
-	assert.True(t, upToDate(dir, "abc"))
-	assert.False(t, upToDate(dir, "abd"), "other inputs")
+	assert.False(t, upToDate(dir, "abc", ControlPlane), "no stamp")
+	require.NoError(t, writeStamp(dir, ControlPlane, Stamp{Inputs: "abc"}))
+	assert.True(t, upToDate(dir, "abc", ControlPlane))
+	assert.False(t, upToDate(dir, "abd", ControlPlane), "other inputs")
 	require.NoError(t, os.Remove(filepath.Join(dir, "kwok")))
-	assert.False(t, upToDate(dir, "abc"), "a program was removed")
+	assert.False(t, upToDate(dir, "abc", ControlPlane), "a program was removed")
 	fill(t, dir)
-	write(t, filepath.Join(dir, stampFile), "{", 0o600)
-	assert.False(t, upToDate(dir, "abc"), "half a stamp")
+	write(t, filepath.Join(dir, ControlPlane.stamp), "{", 0o600)
+	assert.False(t, upToDate(dir, "abc", ControlPlane), "half a stamp")
 }
 
 func TestTheKubernetesVersionIsStampedIntoTheProgram(t *testing.T) {

@@ -20,6 +20,8 @@ import (
 type Builder struct {
 	// Root is the root of the repository.
 	Root string
+	// Sets are what is built, in this order.
+	Sets []Set
 	// Progress gets one line of text at least every few seconds while something is built.
 	Progress func(line string)
 }
@@ -29,42 +31,51 @@ type Builder struct {
 // BinDir keeps what it had.
 func (b *Builder) Ensure(ctx context.Context) (string, error) {
 	if os.Getenv(EnvDir) != "" {
-		dir, err := Find()
+		dir, err := Find(b.Sets...)
 		if err == nil {
 			b.Progress("using the programs in " + dir + " (" + EnvDir + ")")
 		}
 		return dir, err
 	}
-	inputs, err := b.inputs(ctx)
-	if err != nil {
-		return "", err
-	}
 	dir := BinDir(b.Root)
-	if upToDate(dir, inputs) {
-		return dir, nil
+	for _, set := range b.Sets {
+		if err := b.ensure(ctx, dir, set); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+func (b *Builder) ensure(ctx context.Context, dir string, set Set) error {
+	inputs, err := b.inputs(ctx, set)
+	if err != nil {
+		return err
+	}
+	if upToDate(dir, inputs, set) {
+		return nil
 	}
 	unlock, err := b.lock(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer unlock()
-	if upToDate(dir, inputs) { // by the build that held the lock
-		return dir, nil
+	if upToDate(dir, inputs, set) { // by the build that held the lock
+		return nil
 	}
-	return dir, b.build(ctx, dir, inputs)
+	return b.build(ctx, dir, inputs, set)
 }
 
-func upToDate(dir, inputs string) bool {
-	return readStamp(dir).Inputs == inputs && len(missingIn(dir)) == 0
+func upToDate(dir, inputs string, set Set) bool {
+	return readStamp(dir, set).Inputs == inputs && len(missingIn(dir, set)) == 0
 }
 
-// inputs hashes what the programs are built from.
-func (b *Builder) inputs(ctx context.Context) (string, error) {
-	toolchain, err := b.run(ctx, "env", "GOVERSION", "GOFLAGS", "GOOS", "GOARCH")
+// inputs hashes what the set is built from.
+func (b *Builder) inputs(ctx context.Context, set Set) (string, error) {
+	toolchain, err := b.run(ctx, set, "env", "GOVERSION", "GOFLAGS", "GOOS", "GOARCH")
 	if err != nil {
 		return "", err
 	}
-	return hashInputs(b.Root, string(toolchain))
+	return hashInputs(b.Root, string(toolchain), set)
 }
 
 // lock takes the lock that serialises builds. It is the kernel's (flock), so a killed build leaves none behind.
@@ -95,8 +106,8 @@ func (b *Builder) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// build builds everything into a new directory beside dir and then moves the programs over, the stamp last.
-func (b *Builder) build(ctx context.Context, dir, inputs string) error {
+// build builds the set into a new directory beside dir and then moves the programs over, the stamp last.
+func (b *Builder) build(ctx context.Context, dir, inputs string, set Set) error {
 	const temporaryPrefix = "bin.new-"
 	state := StateDir(b.Root)
 	leftovers, err := filepath.Glob(filepath.Join(state, temporaryPrefix+"*"))
@@ -114,41 +125,41 @@ func (b *Builder) build(ctx context.Context, dir, inputs string) error {
 	}
 	defer func() { _ = os.RemoveAll(temporary) }() // what stays is removed by the next build
 	begin := time.Now()
-	b.Progress("resolving " + toolsDir + " (the first time Go downloads its modules)")
-	versions, err := b.versions(ctx)
+	b.Progress("resolving " + set.dir + " (the first time Go downloads its modules)")
+	versions, err := b.versions(ctx, set)
 	if err != nil {
 		return err
 	}
-	for _, p := range programs {
-		if err := b.buildProgram(ctx, p, versions, temporary); err != nil {
+	for _, p := range set.programs {
+		if err := b.buildProgram(ctx, set, p, versions, temporary); err != nil {
 			return err
 		}
 	}
 	stamp := Stamp{Inputs: inputs, Versions: versions}
-	if err := install(temporary, dir, stamp); err != nil {
+	if err := install(temporary, dir, set, stamp); err != nil {
 		return err
 	}
-	b.Progress(fmt.Sprintf("built %s in %s", strings.Join(Names(), ", "), time.Since(begin).Round(time.Second)))
+	b.Progress(fmt.Sprintf("built %s in %s", strings.Join(Names(set), ", "), time.Since(begin).Round(time.Second)))
 	return nil
 }
 
-func (b *Builder) buildProgram(ctx context.Context, p program, versions map[string]string, target string) error {
-	total, err := b.countPackages(ctx, p)
+func (b *Builder) buildProgram(ctx context.Context, set Set, p program, versions map[string]string, target string) error {
+	total, err := b.countPackages(ctx, set, p)
 	if err != nil {
 		return err
 	}
 	b.Progress(fmt.Sprintf("building %s %s", p.name, versions[p.module]))
 	args := append([]string{"build", "-v", "-o", filepath.Join(target, p.name)}, buildFlags(versions[kubernetesModule])...)
-	return b.compile(ctx, append(args, p.pkg), p.name, total)
+	return b.compile(ctx, set, append(args, p.pkg), p.name, total)
 }
 
-// versions asks Go which versions of the programs' modules are selected.
-func (b *Builder) versions(ctx context.Context) (map[string]string, error) {
+// versions asks Go which versions of the programs' modules are selected. A module of this repository has none.
+func (b *Builder) versions(ctx context.Context, set Set) (map[string]string, error) {
 	wanted := map[string]string{}
-	for _, p := range programs {
+	for _, p := range set.programs {
 		wanted[p.module] = ""
 	}
-	output, err := b.run(ctx, append([]string{"list", "-m", "-json=Path,Version"}, slices.Sorted(maps.Keys(wanted))...)...)
+	output, err := b.run(ctx, set, append([]string{"list", "-m", "-json=Path,Version"}, slices.Sorted(maps.Keys(wanted))...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -165,17 +176,17 @@ func (b *Builder) versions(ctx context.Context) (map[string]string, error) {
 
 // install moves the programs from one directory to another of the same file system. The old stamp goes first and the new one comes
 // last, so that a half-done move is never taken for up to date. Programs that run keep their old file.
-func install(from, to string, stamp Stamp) error {
+func install(from, to string, set Set, stamp Stamp) error {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return fmt.Errorf("make the directory for the programs: %w", err)
 	}
-	if err := removeStamp(to); err != nil {
+	if err := removeStamp(to, set); err != nil {
 		return err
 	}
-	for _, name := range Names() {
+	for _, name := range Names(set) {
 		if err := os.Rename(filepath.Join(from, name), filepath.Join(to, name)); err != nil {
 			return fmt.Errorf("install %s: %w", name, err)
 		}
 	}
-	return writeStamp(to, stamp)
+	return writeStamp(to, set, stamp)
 }

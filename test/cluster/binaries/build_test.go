@@ -21,9 +21,16 @@ case "$1" in
 env) echo "$FAKE_GO_VERSION";;
 list)
 	if [ "$2" = -m ]; then
-		echo '{"Path":"go.etcd.io/etcd/server/v3","Version":"v3.6.8"}'
-		echo '{"Path":"k8s.io/kubernetes","Version":"v1.36.3"}'
-		echo '{"Path":"sigs.k8s.io/kwok","Version":"v0.8.0"}'
+		for module in "$@"; do
+			case "$module" in
+			*/etcd/*) version=v3.6.8;;
+			*/kubernetes) version=v1.36.3;;
+			*/kwok) version=v0.8.0;;
+			*/coredns) version=v1.13.1;;
+			*) continue;;
+			esac
+			echo "{\"Path\":\"$module\",\"Version\":\"$version\"}"
+		done
 	else
 		echo a; echo b
 	fi;;
@@ -63,7 +70,7 @@ func builder(t *testing.T) (*Builder, *lines) {
 	t.Setenv("FAKE_GO_VERSION", "go1.26.8")
 	t.Setenv(EnvDir, "")
 	progress := &lines{}
-	return &Builder{Root: repository(t), Progress: progress.add}, progress
+	return &Builder{Root: repository(t), Sets: []Set{ControlPlane}, Progress: progress.add}, progress
 }
 
 func builds(t *testing.T, b *Builder) int {
@@ -92,14 +99,14 @@ func TestTheFirstBuildMakesAllPrograms(t *testing.T) {
 	dir, err := b.Ensure(context.Background())
 	require.NoError(t, err)
 	assert.Equal(t, filepath.Join(b.Root, ".cluster", "bin"), dir)
-	assert.Empty(t, missingIn(dir))
+	assert.Empty(t, missingIn(dir, ControlPlane))
 	program, err := os.ReadFile(filepath.Join(dir, "kubectl"))
 	require.NoError(t, err)
 	assert.Contains(t, string(program), "gitVersion=v1.36.3")
 	assert.Contains(t, string(program), "k8s.io/kubernetes/cmd/kubectl CGO_ENABLED=0")
 	assert.Equal(t, map[string]string{
 		"go.etcd.io/etcd/server/v3": "v3.6.8", "k8s.io/kubernetes": "v1.36.3", "sigs.k8s.io/kwok": "v0.8.0",
-	}, readStamp(dir).Versions)
+	}, readStamp(dir, ControlPlane).Versions)
 	assert.Contains(t, progress.text(), "building etcd v3.6.8\n")
 	assert.Contains(t, progress.text(), "building kube-apiserver v1.36.3\n")
 	assert.ElementsMatch(t, []string{"bin", "build.lock"}, stateFiles(t, b), "no temporary files")
@@ -112,6 +119,28 @@ func TestWhatIsUpToDateIsNotBuiltAgain(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Equal(t, 6, builds(t, b), "six programs, once")
+}
+
+func TestTheProgramsOfARealNodeAreBuiltBesideAndOnlyWhenAskedFor(t *testing.T) {
+	b, progress := builder(t)
+	t.Chdir(b.Root)
+	_, err := b.Ensure(context.Background())
+	require.NoError(t, err)
+	_, err = Find(RealNode()...)
+	require.ErrorIs(t, err, ErrMissing)
+	require.ErrorContains(t, err, "looked in "+BinDir(b.Root)+" for kubelet, kube-proxy, coredns, pause")
+	for range 2 {
+		b.Sets = RealNode()
+		dir, err := b.Ensure(context.Background())
+		require.NoError(t, err)
+		assert.Empty(t, missingIn(dir, RealNode()...))
+		assert.Equal(t, 10, builds(t, b), "six programs, then four more, each once")
+	}
+	assert.Contains(t, progress.text(), "building coredns v1.13.1\n")
+	write(t, filepath.Join(b.Root, "tools", "node", "pause", "main.go"), "changed", 0o600)
+	_, err = b.Ensure(context.Background())
+	require.NoError(t, err)
+	assert.Equal(t, 12, builds(t, b), "a change of one set leaves the others alone")
 }
 
 func TestWhatIsOutOfDateIsBuiltAgain(t *testing.T) {
@@ -132,7 +161,7 @@ func TestWhatIsOutOfDateIsBuiltAgain(t *testing.T) {
 			dir, err := b.Ensure(context.Background())
 			require.NoError(t, err)
 			assert.Equal(t, 12, builds(t, b))
-			assert.Empty(t, missingIn(dir))
+			assert.Empty(t, missingIn(dir, ControlPlane))
 		})
 	}
 }
@@ -146,7 +175,7 @@ func TestAFailedBuildKeepsWhatWasThereAndShowsTheCompilersWords(t *testing.T) {
 	_, err = b.Ensure(context.Background())
 	require.ErrorContains(t, err, "x.go:1: no such thing")
 	require.ErrorContains(t, err, "go build: etcd: exit status 1")
-	assert.Empty(t, missingIn(dir))
+	assert.Empty(t, missingIn(dir, ControlPlane))
 	assert.ElementsMatch(t, []string{"bin", "build.lock"}, stateFiles(t, b))
 }
 

@@ -57,12 +57,12 @@ func majorMinor(version string) (major, minor string) {
 	return parts[0], parts[1]
 }
 
-// command prepares a go command in the tools module, with the caller's environment. When ctx ends or this program dies, the
+// command prepares a go command in the set's module, with the caller's environment. When ctx ends or this program dies, the
 // command gets SIGINT, which lets Go remove its temporary files. The latter is bound to the thread that starts the command: callers
 // lock theirs until the command has ended.
-func (b *Builder) command(ctx context.Context, args ...string) *exec.Cmd {
+func (b *Builder) command(ctx context.Context, set Set, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = filepath.Join(b.Root, toolsDir)
+	cmd.Dir = filepath.Join(b.Root, set.dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
@@ -71,10 +71,10 @@ func (b *Builder) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // run runs a go command that only answers a question and returns what it prints.
-func (b *Builder) run(ctx context.Context, args ...string) ([]byte, error) {
+func (b *Builder) run(ctx context.Context, set Set, args ...string) ([]byte, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := b.command(ctx, args...)
+	cmd := b.command(ctx, set, args...)
 	var output, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &complaints
 	if err := b.whileReporting("go "+strings.Join(args[:2], " "), cmd.Run); err != nil {
@@ -106,17 +106,17 @@ func (b *Builder) whileReporting(what string, work func() error) error {
 }
 
 // countPackages says of how many packages the program consists.
-func (b *Builder) countPackages(ctx context.Context, p program) (int, error) {
-	output, err := b.run(ctx, "list", "-deps", tags, p.pkg)
+func (b *Builder) countPackages(ctx context.Context, set Set, p program) (int, error) {
+	output, err := b.run(ctx, set, "list", "-deps", tags, p.pkg)
 	return bytes.Count(output, []byte("\n")), err
 }
 
 // compile runs `go build -v`, which prints the path of each package as it compiles it, and reports how far it is. Packages that are
 // in Go's build cache are not printed, so the count may end below the total.
-func (b *Builder) compile(ctx context.Context, args []string, name string, total int) error {
+func (b *Builder) compile(ctx context.Context, set Set, args []string, name string, total int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := b.command(ctx, args...)
+	cmd := b.command(ctx, set, args...)
 	output, err := cmd.StderrPipe()
 	if err != nil {
 		return fmt.Errorf("build %s: %w", name, err)

@@ -17,7 +17,7 @@ import (
 // NeedBinaries returns the directory of the cluster's programs and skips the test, with the reason, when they are not built.
 func NeedBinaries(t testing.TB) string {
 	t.Helper()
-	dir, err := binaries.Find()
+	dir, err := binaries.Find(binaries.ControlPlane)
 	if errors.Is(err, binaries.ErrMissing) && os.Getenv(binaries.EnvDir) == "" {
 		t.Skip(err)
 	}

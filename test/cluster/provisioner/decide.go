@@ -1,7 +1,7 @@
 package provisioner
 
 import (
-	"fmt"
+	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -34,8 +34,8 @@ func wantsVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageCl
 }
 
 // newVolume is the volume for the claim. It has the size that the claim asks for. Its name is derived from the claim's UID, so that a
-// second attempt makes no second volume. The path is a name only: nothing mounts it, as pods of simulated nodes run nothing.
-func newVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) *corev1.PersistentVolume {
+// second attempt makes no second volume. Its files are in a directory of its name below dir.
+func newVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, dir string) *corev1.PersistentVolume {
 	name := volumeName(claim)
 	reclaim := corev1.PersistentVolumeReclaimDelete
 	if class.ReclaimPolicy != nil {
@@ -55,7 +55,7 @@ func newVolume(claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClas
 				Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
 			},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{
-				HostPath: &corev1.HostPathVolumeSource{Path: fmt.Sprintf("/simulated/%s", name)},
+				HostPath: &corev1.HostPathVolumeSource{Path: filepath.Join(dir, name)},
 			},
 		},
 	}

@@ -85,7 +85,7 @@ func TestTheVolumeFitsTheClaimAndIsReservedForIt(t *testing.T) {
 	volume := newVolume(claim(), class(func(c *storagev1.StorageClass) {
 		c.ReclaimPolicy = ptr.To(corev1.PersistentVolumeReclaimRetain)
 		c.MountOptions = []string{"ro"}
-	}))
+	}), simulatedDir)
 	assert.Equal(t, "pvc-1234", volume.Name)
 	assert.Equal(t, "cluster.datapower.test/simulated", volume.Annotations["pv.kubernetes.io/provisioned-by"])
 	assert.Equal(t, "3Gi", volume.Spec.Capacity.Storage().String())
@@ -100,7 +100,7 @@ func TestTheVolumeFitsTheClaimAndIsReservedForIt(t *testing.T) {
 }
 
 func TestAClassWithoutReclaimPolicyDeletes(t *testing.T) {
-	assert.Equal(t, corev1.PersistentVolumeReclaimDelete, newVolume(claim(), class()).Spec.PersistentVolumeReclaimPolicy)
+	assert.Equal(t, corev1.PersistentVolumeReclaimDelete, newVolume(claim(), class(), simulatedDir).Spec.PersistentVolumeReclaimPolicy)
 }
 
 func TestAVolumeIsGarbage(t *testing.T) {
@@ -115,7 +115,7 @@ func TestAVolumeIsGarbage(t *testing.T) {
 		"not when it is deleted already": {func(v *corev1.PersistentVolume) { v.DeletionTimestamp = &metav1.Time{} }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			volume := newVolume(claim(), class())
+			volume := newVolume(claim(), class(), simulatedDir)
 			volume.Status.Phase = corev1.VolumeReleased
 			test.change(volume)
 			assert.Equal(t, test.want, isGarbage(volume))

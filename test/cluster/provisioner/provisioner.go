@@ -1,11 +1,14 @@
 // Package provisioner makes persistent volumes that exist only in the API, for the claims of pods that simulated nodes "run". It is an
 // external provisioner in the usual division of labour: kube-controller-manager hands claims over and binds them, this package creates
-// the volumes and deletes released ones. It never touches a disk.
+// the volumes and deletes released ones. For the pods of a real node volumes are directories.
 package provisioner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,20 +39,25 @@ type item struct {
 
 type controller struct {
 	client  kubernetes.Interface
+	dir     string
 	claims  corelisters.PersistentVolumeClaimLister
 	volumes corelisters.PersistentVolumeLister
 	classes storagelisters.StorageClassLister
 	queue   workqueue.TypedRateLimitingInterface[item]
 }
 
-// Run provisions volumes until ctx ends, then waits for its own goroutines. Failed calls are repeated with growing pauses and reported
+// simulatedDir is where volumes seem to be that nothing mounts, as pods of simulated nodes run nothing.
+const simulatedDir = "/simulated"
+
+// Run provisions volumes until ctx ends, then waits for its own goroutines. Volumes are directories in dir, which anybody may write to
+// (hostPath volumes don't know fsGroup); with an empty dir they exist in the API only. Failed calls are repeated with growing pauses and reported
 // through the client library's error handlers.
-func Run(ctx context.Context, client kubernetes.Interface) {
+func Run(ctx context.Context, client kubernetes.Interface, dir string) {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	claims, volumes := factory.Core().V1().PersistentVolumeClaims(), factory.Core().V1().PersistentVolumes()
 	classes := factory.Storage().V1().StorageClasses()
 	c := &controller{
-		client: client, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(),
+		client: client, dir: dir, claims: claims.Lister(), volumes: volumes.Lister(), classes: classes.Lister(),
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[item](firstRetry, lastRetry)),
 	}
 	for _, informer := range []cache.SharedIndexInformer{claims.Informer(), volumes.Informer()} {
@@ -126,7 +134,13 @@ func (c *controller) syncClaim(ctx context.Context, key item) error {
 	if !wantsVolume(claim, class) {
 		return nil
 	}
-	_, err = c.client.CoreV1().PersistentVolumes().Create(ctx, newVolume(claim, class), metav1.CreateOptions{})
+	volume := newVolume(claim, class, cmp.Or(c.dir, simulatedDir))
+	if c.dir != "" {
+		if err := makeDirectory(volume.Spec.HostPath.Path); err != nil {
+			return err
+		}
+	}
+	_, err = c.client.CoreV1().PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create the volume: %w", err)
 	}
@@ -148,6 +162,23 @@ func (c *controller) syncVolume(ctx context.Context, name string) error {
 	err = c.client.CoreV1().PersistentVolumes().Delete(ctx, name, metav1.DeleteOptions{Preconditions: preconditions})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) { // a conflict comes with an event of its own
 		return fmt.Errorf("delete the volume: %w", err)
+	}
+	if c.dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(c.dir, name)); err != nil {
+		return fmt.Errorf("delete the volume's files: %w", err)
+	}
+	return nil
+}
+
+// makeDirectory makes a volume's directory; the mode is set apart from making it, because the umask would take from it.
+func makeDirectory(path string) error {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return fmt.Errorf("make the volume's directory: %w", err)
+	}
+	if err := os.Chmod(path, 0o777); err != nil {
+		return fmt.Errorf("make the volume's directory: %w", err)
 	}
 	return nil
 }

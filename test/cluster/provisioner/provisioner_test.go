@@ -26,7 +26,7 @@ func provision(t *testing.T, client *fake.Clientset) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Run(ctx, client)
+		Run(ctx, client, "")
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -66,7 +66,7 @@ func TestAClaimThatIsHandedOverLaterGetsAVolume(t *testing.T) {
 }
 
 func TestAReleasedVolumeIsDeletedAndABoundOneIsNot(t *testing.T) {
-	released, bound := newVolume(claim(), class()), newVolume(claim(), class())
+	released, bound := newVolume(claim(), class(), simulatedDir), newVolume(claim(), class(), simulatedDir)
 	released.Status.Phase = corev1.VolumeReleased
 	bound.Name, bound.Status.Phase = "bound", corev1.VolumeBound
 	client := fake.NewClientset(class(), released, bound)
@@ -87,7 +87,7 @@ func TestAFailedCallIsRepeated(t *testing.T) {
 }
 
 func TestAnExistingVolumeIsNoError(t *testing.T) {
-	client := fake.NewClientset(class(), claim(), newVolume(claim(), class()))
+	client := fake.NewClientset(class(), claim(), newVolume(claim(), class(), simulatedDir))
 	var creations atomic.Int32
 	client.PrependReactor("create", "persistentvolumes", func(clienttesting.Action) (bool, runtime.Object, error) {
 		creations.Add(1)

@@ -39,6 +39,8 @@ type State struct {
 	Version string `json:"version,omitempty"`
 	// Nodes is the number of simulated nodes.
 	Nodes int `json:"nodes,omitempty"`
+	// RealNode says that there is a real node beside them.
+	RealNode bool `json:"realNode,omitempty"`
 	// BinDir is the directory of the programs.
 	BinDir string `json:"binDir,omitempty"`
 	// AuditLog is the path of the audit log, if there is one.

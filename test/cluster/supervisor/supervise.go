@@ -41,8 +41,24 @@ type Settings struct {
 	BinDir string `json:"binDir"`
 	// Nodes is the number of simulated nodes.
 	Nodes int `json:"nodes"`
+	// RealNode asks for a real node beside them; Images are archives that it has from the start.
+	RealNode bool     `json:"realNode,omitempty"`
+	Images   []string `json:"images,omitempty"`
 	// AuditLog asks for an audit log.
 	AuditLog bool `json:"auditLog"`
+}
+
+// options are the cluster's options. The program that supervises is also the one that runs the node.
+func (s Settings) options() (cluster.Options, error) {
+	options := cluster.Options{Dir: s.Dir, BinDir: s.BinDir, Nodes: s.Nodes, AuditLog: s.AuditLog}
+	if s.RealNode {
+		program, err := os.Executable()
+		if err != nil {
+			return options, fmt.Errorf("find this program: %w", err)
+		}
+		options.RealNode = &cluster.RealNode{Program: program, Images: s.Images}
+	}
+	return options, nil
 }
 
 // report is one line that the supervisor sends to Up.
@@ -162,10 +178,12 @@ func runCluster(ctx context.Context, settings Settings, state State, up <-chan e
 		}
 		close(kept)
 	}()
-	c, err := cluster.Start(ctx, cluster.Options{
-		Dir: settings.Dir, BinDir: settings.BinDir, Nodes: settings.Nodes, AuditLog: settings.AuditLog,
-		Progress: func(line string) { r.send(report{Progress: line}) },
-	})
+	options, err := settings.options()
+	if err != nil {
+		return errors.Join(err, withdraw(settings.Dir, err))
+	}
+	options.Progress = func(line string) { r.send(report{Progress: line}) }
+	c, err := cluster.Start(ctx, options)
 	if err == nil {
 		err = errors.Join(keep(ctx, c, settings, state, kept, r), c.Stop())
 	}
@@ -179,6 +197,7 @@ func runCluster(ctx context.Context, settings Settings, state State, up <-chan e
 // keep publishes the ready cluster and waits. It returns nil when it was told to stop (ctx), else why the cluster cannot go on.
 func keep(ctx context.Context, c *cluster.Cluster, settings Settings, state State, kept <-chan struct{}, r reporter) error {
 	state.Ready, state.URL, state.Version, state.Nodes = true, c.URL(), c.Version(), settings.Nodes
+	state.RealNode = settings.RealNode
 	state.BinDir = settings.BinDir
 	state.Components = c.Components()
 	if settings.AuditLog {

@@ -284,7 +284,7 @@ func TestADeadComponentEndsTheClusterAndTheReasonStays(t *testing.T) {
 func TestAComponentThatDiesAtTheStartIsExplained(t *testing.T) {
 	t.Parallel()
 	binDir := t.TempDir()
-	for _, name := range binaries.Names() {
+	for _, name := range binaries.Names(binaries.ControlPlane) {
 		script := "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n"
 		require.NoError(t, os.WriteFile(filepath.Join(binDir, name), []byte(script), 0o755))
 	}

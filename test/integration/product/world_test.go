@@ -60,7 +60,7 @@ type world struct {
 }
 
 func newWorld(bin, watches string) (*world, error) {
-	tools, err := binaries.Find()
+	tools, err := binaries.Find(binaries.ControlPlane)
 	if err != nil {
 		return nil, err
 	}

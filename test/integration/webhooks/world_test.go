@@ -69,7 +69,7 @@ func run(m *testing.M) int {
 }
 
 func startWorld() error {
-	tools, err := binaries.Find()
+	tools, err := binaries.Find(binaries.ControlPlane)
 	if err != nil {
 		return err
 	}

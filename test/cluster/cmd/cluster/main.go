@@ -1,4 +1,5 @@
-// Command cluster runs a local Kubernetes cluster: control plane from Go modules, nodes simulated by kwok, no root needed.
+// Command cluster runs a local Kubernetes cluster: control plane from Go modules, nodes simulated by kwok, no root needed; for root also
+// a real node.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 
 	"github.com/datapower-operator/datapower-operator/test/cluster"
 	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 	"github.com/datapower-operator/datapower-operator/test/cluster/supervisor"
 )
 
@@ -31,12 +33,15 @@ const (
 const usage = `Usage: cluster COMMAND [flags]
 
 Runs a local Kubernetes cluster: etcd, kube-apiserver, kube-controller-manager and kube-scheduler, built from Go
-modules, with nodes simulated by kwok. It needs Go and Linux, but no root and no containers.
+modules, with nodes simulated by kwok. It needs Go and Linux, but no root and no containers. With --real-node it has
+one node that runs pods, in namespaces of its own: that needs root and the Debian packages containerd, runc, iproute2,
+iptables and containernetworking-plugins.
 
 Commands:
   up      build the programs if need be, start the cluster, wait until it is ready
   down    stop the cluster and remove its state
   status  say whether the cluster runs (exit status 3 if not)
+  load    give images to the real node: cluster load ARCHIVE... (tar in OCI layout, or of docker save)
   build   only build the programs
 
 Flags:
@@ -56,6 +61,9 @@ func main() {
 type options struct {
 	dir      string
 	nodes    int
+	realNode bool
+	images   []string
+	archives []string // of load
 	auditLog bool
 	stdout   io.Writer
 	begin    time.Time
@@ -70,25 +78,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return exitOK
 	}
+	if node.Handles(args) {
+		fmt.Fprintln(stderr, "error:", node.Run(args))
+		return exitError
+	}
 	o := options{stdout: stdout, begin: time.Now()}
 	flags := pflag.NewFlagSet("cluster", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.dir, "dir", "", "directory of the cluster (default: .cluster in the repository)")
 	flags.IntVar(&o.nodes, "nodes", cluster.DefaultNodes, fmt.Sprintf("number of simulated nodes, 0 to %d", cluster.MaxNodes))
+	flags.BoolVar(&o.realNode, "real-node", false, "have a node that runs pods, instead of simulated ones unless --nodes is given too")
+	flags.StringSliceVar(&o.images, "image", nil, "archive of an image that the real node has from the start; may be repeated")
 	flags.BoolVar(&o.auditLog, "audit-log", false, "write an audit log with one line per request")
 	err := flags.Parse(args)
 	if errors.Is(err, pflag.ErrHelp) || (err == nil && flags.Arg(0) == "help") {
 		fmt.Fprintf(stdout, usage, flags.FlagUsages())
 		return exitOK
 	}
-	if err == nil && flags.NArg() != 1 {
-		err = errors.New("want exactly one command")
+	if err == nil {
+		err = o.complete(flags)
 	}
 	if err == nil && (o.nodes < 0 || o.nodes > cluster.MaxNodes) {
 		err = fmt.Errorf("invalid argument %d for --nodes: want 0 to %d", o.nodes, cluster.MaxNodes)
 	}
 	commands := map[string]func(context.Context, *options) (int, error){
-		"up": up, "down": down, "status": status, "build": build,
+		"up": up, "down": down, "status": status, "load": load, "build": build,
 	}
 	command, known := commands[flags.Arg(0)]
 	if err == nil && !known {
@@ -106,6 +120,33 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	return code
+}
+
+// complete checks the arguments and settles what depends on several flags.
+func (o *options) complete(flags *pflag.FlagSet) error {
+	if flags.Arg(0) == "load" {
+		o.archives = flags.Args()[1:]
+		if len(o.archives) == 0 {
+			return errors.New("load wants the archives of images")
+		}
+	} else if flags.NArg() != 1 {
+		return errors.New("want exactly one command")
+	}
+	if len(o.images) > 0 && !o.realNode {
+		return errors.New("--image needs --real-node: simulated nodes run nothing")
+	}
+	if o.realNode && !flags.Changed("nodes") {
+		o.nodes = 0
+	}
+	return nil
+}
+
+// sets are the programs that the cluster needs.
+func (o *options) sets() []binaries.Set {
+	if o.realNode {
+		return binaries.RealNode()
+	}
+	return []binaries.Set{binaries.ControlPlane}
 }
 
 // progress prints a line with the time since the start.
@@ -131,7 +172,7 @@ func (o *options) programs(ctx context.Context) (string, error) {
 	if err != nil && os.Getenv(binaries.EnvDir) == "" {
 		return "", err
 	}
-	return (&binaries.Builder{Root: root, Progress: o.progress}).Ensure(ctx)
+	return (&binaries.Builder{Root: root, Sets: o.sets(), Progress: o.progress}).Ensure(ctx)
 }
 
 func build(ctx context.Context, o *options) (int, error) {
@@ -148,7 +189,19 @@ func up(ctx context.Context, o *options) (int, error) {
 	if err != nil {
 		return exitError, err
 	}
-	settings := supervisor.Settings{Dir: dir, Nodes: o.nodes, AuditLog: o.auditLog}
+	if o.realNode {
+		if err := node.Check(cluster.NodeIn(dir)); err != nil { // before minutes of building
+			return exitError, err
+		}
+	}
+	settings := supervisor.Settings{Dir: dir, Nodes: o.nodes, RealNode: o.realNode, AuditLog: o.auditLog}
+	for _, image := range o.images {
+		path, err := readable(image)
+		if err != nil {
+			return exitError, err
+		}
+		settings.Images = append(settings.Images, path)
+	}
 	state, existing, err := supervisor.Up(ctx, settings, o.programs, o.progress)
 	if err != nil {
 		return exitError, err
@@ -157,7 +210,7 @@ func up(ctx context.Context, o *options) (int, error) {
 	if existing {
 		verb = "already runs"
 	}
-	fmt.Fprintf(o.stdout, "\nKubernetes %s %s: %d simulated nodes, %s\n\n", state.Version, verb, state.Nodes, state.URL)
+	fmt.Fprintf(o.stdout, "\nKubernetes %s %s: %s, %s\n\n", state.Version, verb, nodesOf(state), state.URL)
 	fmt.Fprintf(o.stdout, "  export KUBECONFIG=%s\n", cluster.KubeconfigIn(dir))
 	fmt.Fprintf(o.stdout, "  export PATH=%s:$PATH\n", state.BinDir)
 	stop := "make cluster-down"
@@ -165,6 +218,46 @@ func up(ctx context.Context, o *options) (int, error) {
 		stop = "go run ./test/cluster/cmd/cluster down --dir " + dir
 	}
 	fmt.Fprintf(o.stdout, "  kubectl get nodes\n\nStop it with: %s\n", stop)
+	return exitOK, nil
+}
+
+func nodesOf(state supervisor.State) string {
+	if !state.RealNode {
+		return fmt.Sprintf("%d simulated nodes", state.Nodes)
+	}
+	if state.Nodes == 0 {
+		return "a real node"
+	}
+	return fmt.Sprintf("a real node and %d simulated ones", state.Nodes)
+}
+
+// readable returns the absolute path of a file that can be read.
+func readable(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("archive of an image: %w", err)
+	}
+	absolute, err := filepath.Abs(path)
+	return absolute, errors.Join(err, file.Close())
+}
+
+func load(ctx context.Context, o *options) (int, error) {
+	dir, err := o.stateDir()
+	if err != nil {
+		return exitError, err
+	}
+	found, err := supervisor.Inspect(dir)
+	if err != nil {
+		return exitError, err
+	}
+	if !found.Running || !found.State.RealNode {
+		return exitError, errors.New("no cluster with a real node runs here: start one with --real-node")
+	}
+	printed, err := node.Load(ctx, cluster.NodeIn(dir), o.archives...)
+	fmt.Fprint(o.stdout, printed)
+	if err != nil {
+		return exitError, err
+	}
 	return exitOK, nil
 }
 
@@ -206,8 +299,8 @@ func status(_ context.Context, o *options) (int, error) {
 		fmt.Fprintln(o.stdout, "A cluster is starting.")
 		return exitNotRunning, nil
 	}
-	fmt.Fprintf(o.stdout, "Kubernetes %s runs since %s: %d simulated nodes, %s\nKUBECONFIG=%s\n", state.Version,
-		state.StartedAt.Format(time.DateTime), state.Nodes, state.URL, cluster.KubeconfigIn(dir))
+	fmt.Fprintf(o.stdout, "Kubernetes %s runs since %s: %s, %s\nKUBECONFIG=%s\n", state.Version,
+		state.StartedAt.Format(time.DateTime), nodesOf(state), state.URL, cluster.KubeconfigIn(dir))
 	if state.AuditLog != "" {
 		fmt.Fprintf(o.stdout, "audit log: %s\n", state.AuditLog)
 	}
