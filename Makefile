@@ -15,6 +15,8 @@ KUBECONFIG  ?= $(CLUSTER)/kubeconfig
 export KUBECONFIG
 GO          ?= go
 PACKAGES    := ./...
+# The name by which the chart's defaults know a gateway for tests, so that samples run with the stand-in as they are.
+GATEWAY_IMAGE ?= cp.icr.io/cp/datapower/datapower-nonprod:10.6.0.10sr1
 
 ##@ The two commands
 
@@ -129,9 +131,13 @@ image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapo
 	$(BIN)/image --repository=. --output=dist/datapower-operator.tar --arch=amd64,arm64 --version=$(VERSION)
 
 .PHONY: image-gateway
-image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for tests in real pods
-	$(BIN)/image --repository=. --output=dist/datapower-gateway-standin.tar --name=datapower-gateway-standin --version=$(VERSION) \
-		--programs=./test/gateway/cmd/gateway --files=LICENSE
+image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for tests in real pods; GATEWAY_IMAGE=name:tag
+	@hack/need.sh busybox-static busybox
+	@mkdir -p dist && cp "$$(command -v busybox)" dist/sh
+	$(BIN)/image --repository=. --output=dist/datapower-gateway-standin.tar --programs=./test/gateway/cmd/gateway \
+		--name=$(word 1,$(subst :, ,$(GATEWAY_IMAGE))) --version=$(word 2,$(subst :, ,$(GATEWAY_IMAGE))) \
+		--files=LICENSE,dist/sh:bin/sh,test/gateway/image/start.sh:start.sh \
+		--writable=/opt/ibm/datapower/drouter,/opt/ibm/datapower/root/secure,/usr/local/extra,/tmp
 
 $(BIN)/image: tools/image/main.go tools/image/modules.go tools/image/go.sum
 	cd tools/image && $(GO) build -o $@ .

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/tls"
 	"net"
+	"slices"
 
 	"github.com/datapower-operator/datapower-operator/test/gateway/config"
 	"github.com/datapower-operator/datapower-operator/test/gateway/peering"
@@ -13,7 +14,10 @@ import (
 func (i *Instance) Ports() []int {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
-	ports := append([]int{DefaultHealthPort}, i.config.HTTPPorts...)
+	ports := slices.Clone(i.config.HTTPPorts)
+	if !slices.Contains(ports, DefaultHealthPort) {
+		ports = append(ports, DefaultHealthPort)
+	}
 	if i.config.RestMgmt.Enabled {
 		ports = append(ports, i.config.RestMgmt.Port)
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -39,6 +40,8 @@ type options struct {
 	programs                          []string
 	extra                             []string // "path", or "path:name in the image"
 	labels                            map[string]string
+	writable                          []string
+	byDigest                          bool
 }
 
 func main() {
@@ -50,7 +53,7 @@ func main() {
 
 func parse(args []string) (options, error) {
 	var o options
-	var architectures, programs, extra, labels string
+	var architectures, programs, extra, writable, labels string
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&o.repository, "repository", "../..", "root of the repository")
 	flags.StringVar(&o.output, "output", "image.tar", "OCI archive to write; the list of modules is written beside it as .sbom.json")
@@ -59,6 +62,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&architectures, "arch", "amd64", "architectures, separated by commas")
 	flags.StringVar(&programs, "programs", "./cmd/helm-operator,./cmd/sidecar", "packages of the programs; the first is the entrypoint; empty means none")
 	flags.StringVar(&extra, "files", "helm-charts,watches.yaml,LICENSE", "files and folders of the repository that are put into the root; with :name, under another name")
+	flags.StringVar(&writable, "writable", "", "empty folders in which any user may write, separated by commas")
+	flags.BoolVar(&o.byDigest, "by-digest", false, "name the image in the archive by its digest too, for a node that cannot pull it by that; skopeo then wants to be told which of the two names to copy")
 	flags.StringVar(&labels, "labels-of", "", "annotations.yaml of an OLM bundle, whose annotations become labels; relative to the repository")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -69,6 +74,9 @@ func parse(args []string) (options, error) {
 	}
 	if extra != "" {
 		o.extra = strings.Split(extra, ",")
+	}
+	if writable != "" {
+		o.writable = strings.Split(writable, ",")
 	}
 	return o, o.readLabels(labels)
 }
@@ -167,6 +175,9 @@ func (o options) image(folder, arch string) (v1.Image, error) {
 		}
 		extra = append(extra, found...)
 	}
+	for _, name := range o.writable {
+		extra = append(extra, file{name: strings.Trim(name, "/"), mode: 0o777})
+	}
 	for _, files := range [][]file{extra, programs} { // what changes seldom first
 		if len(files) == 0 {
 			continue
@@ -190,20 +201,21 @@ func (o options) config(image v1.Image, arch string) *v1.ConfigFile {
 	if before, err := image.ConfigFile(); err == nil {
 		config.RootFS, config.History = before.RootFS, before.History
 	}
-	config.Config = v1.Config{User: user, WorkingDir: "/", Env: []string{"PATH=/"}, Labels: o.labels}
+	config.Config = v1.Config{User: user, WorkingDir: "/", Env: []string{"PATH=/:/bin"}, Labels: o.labels}
 	if len(o.programs) > 0 {
 		config.Config.Entrypoint = []string{"/" + path.Base(o.programs[0])}
 	}
 	return config
 }
 
-// file is one of an image.
+// file is one of an image; without a path it is an empty folder.
 type file struct {
 	path, name string
 	mode       int64
 }
 
-// filesIn are the files at or below a path of the repository, in the order of their names.
+// filesIn are the files at or below a path of the repository, in the order of their names. Of their modes only the right to be
+// executed is kept.
 func filesIn(repository, name string) ([]file, error) {
 	var found []file
 	err := filepath.WalkDir(filepath.Join(repository, name), func(p string, entry fs.DirEntry, err error) error {
@@ -211,10 +223,19 @@ func filesIn(repository, name string) ([]file, error) {
 			return err
 		}
 		relative, err := filepath.Rel(repository, p)
-		if err == nil {
-			found = append(found, file{p, filepath.ToSlash(relative), 0o644})
+		if err != nil {
+			return err
 		}
-		return err
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		mode := int64(0o644)
+		if info.Mode()&0o100 != 0 {
+			mode = 0o755
+		}
+		found = append(found, file{p, filepath.ToSlash(relative), mode})
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing %s: %w", name, err)
@@ -237,6 +258,13 @@ func layerOf(files []file) (v1.Layer, error) {
 			if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: folder + "/", Mode: 0o755}); err != nil {
 				return nil, fmt.Errorf("writing the folder %s: %w", folder, err)
 			}
+		}
+		if f.path == "" {
+			made[f.name] = true
+			if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: f.name + "/", Mode: f.mode}); err != nil {
+				return nil, fmt.Errorf("writing the folder %s: %w", f.name, err)
+			}
+			continue
 		}
 		text, err := os.ReadFile(f.path)
 		if err != nil {
@@ -281,11 +309,19 @@ func (o options) archive(folder string, index v1.ImageIndex) error {
 	if !strings.Contains(full, "/") {
 		full = "docker.io/library/" + full
 	}
-	names := layout.WithAnnotations(map[string]string{
-		"org.opencontainers.image.ref.name": o.version, "io.containerd.image.name": full + ":" + o.version,
-	})
-	if err := path.AppendIndex(index, names); err != nil {
-		return fmt.Errorf("writing the layout: %w", err)
+	names := map[string]string{o.version: full + ":" + o.version}
+	if o.byDigest {
+		digest, err := index.Digest()
+		if err != nil {
+			return fmt.Errorf("digest of the image: %w", err)
+		}
+		names[digest.String()] = full + "@" + digest.String()
+	}
+	for _, reference := range slices.Sorted(maps.Keys(names)) {
+		annotations := map[string]string{"org.opencontainers.image.ref.name": reference, "io.containerd.image.name": names[reference]}
+		if err := path.AppendIndex(index, layout.WithAnnotations(annotations)); err != nil {
+			return fmt.Errorf("writing the layout: %w", err)
+		}
 	}
 	files, err := filesIn(folder, ".")
 	if err != nil {

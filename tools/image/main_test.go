@@ -132,6 +132,79 @@ func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	}
 }
 
+func TestAnImageOfReadyProgramsIsAlsoNamedByItsDigest(t *testing.T) {
+	folder := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"program": 0o750, "text": 0o640} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output := filepath.Join(folder, "out.tar")
+	err := run([]string{"--repository=" + folder, "--output=" + output, "--programs=", "--files=program:bin/program,text", "--writable=/var/it", "--name=example.com/it", "--version=1", "--by-digest"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := layout.FromPath(unpack(t, output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := outer.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range manifest.Manifests {
+		names = append(names, entry.Annotations["io.containerd.image.name"])
+	}
+	if want := []string{"example.com/it:1", "example.com/it@" + manifest.Manifests[0].Digest.String()}; !slices.Equal(names, want) {
+		t.Fatalf("names: %v, want %v", names, want)
+	}
+	modes := map[string]int64{}
+	for _, header := range headersOf(t, output) {
+		modes[header.Name] = header.Mode
+	}
+	if modes["bin/program"] != 0o755 || modes["text"] != 0o644 || modes["var/it/"] != 0o777 || modes["var/"] != 0o755 {
+		t.Fatalf("modes: %v", modes)
+	}
+}
+
+// headersOf are the files and folders of the first layer of an archive's first image.
+func headersOf(t *testing.T, archive string) []*tar.Header {
+	t.Helper()
+	_, index := indexOf(t, archive)
+	platforms, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := index.Image(platforms.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := layers[0].Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []*tar.Header
+	for reader := tar.NewReader(content); ; {
+		header, err := reader.Next()
+		if err == io.EOF {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, header)
+	}
+}
+
 func TestAnImageOfABundle(t *testing.T) {
 	output := filepath.Join(t.TempDir(), "bundle.tar")
 	err := run([]string{

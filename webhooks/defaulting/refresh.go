@@ -16,7 +16,7 @@ type owner struct {
 
 type owners []owner
 
-// ownersOf reads the field managers of an object.
+// ownersOf reads the field managers of an object, and what its last `kubectl apply` wrote.
 func ownersOf(object map[string]any) owners {
 	var out owners
 	managers, _ := at(object, "metadata", "managedFields").([]any)
@@ -27,7 +27,32 @@ func ownersOf(object map[string]any) owners {
 			out = append(out, owner{fields, manager["operation"] == "Apply"})
 		}
 	}
+	if applied := lastApplied(object); len(out) > 0 && applied != nil {
+		out = append(out, owner{fields: fieldsV1Of(applied)})
+	}
 	return out
+}
+
+// lastApplied is the spec that `kubectl apply` has noted, of the object's own version. A value that is written there and equals the
+// stored default has no field manager: the API server gives a field only to who changes it.
+func lastApplied(object map[string]any) map[string]any {
+	text, _ := at(object, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration").(string)
+	var noted map[string]any
+	if json.Unmarshal([]byte(text), &noted) != nil || noted["apiVersion"] != object["apiVersion"] {
+		return nil
+	}
+	spec, _ := noted["spec"].(map[string]any)
+	return spec
+}
+
+// fieldsV1Of are the fields of an object in the form of fieldsV1.
+func fieldsV1Of(object map[string]any) map[string]any {
+	fields := make(map[string]any, len(object))
+	for name, value := range object {
+		inner, _ := value.(map[string]any)
+		fields["f:"+name] = fieldsV1Of(inner)
+	}
+	return fields
 }
 
 // own tells whether anybody owns a field of the spec or something in it.
@@ -71,7 +96,7 @@ func leaves(object map[string]any, path []string) []leaf {
 }
 
 // refresh computes defaults anew that were filled in before and whose surroundings have changed. A field counts as a
-// default when no field manager owns it, before or after the request, when it is what fill makes of the stored spec
+// default when nobody owns it, before or after the request, when it is what fill makes of the stored spec
 // without it, and when the request leaves it as it was. Users who send whole objects send defaults along: those stay
 // unless another default takes their place, or unless they contradict what the user wrote. Where an object has no field
 // managers nothing is touched.

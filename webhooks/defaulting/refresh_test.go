@@ -171,6 +171,31 @@ func TestWithoutFieldManagersAnUpdateLeavesDefaultsAlone(t *testing.T) {
 	assert.Equal(t, "1", lookup(request["spec"], "resources.requests.cpu"))
 }
 
+// TestWhatKubectlApplyWroteStays: a limit that equals the default, written beside another request, has no field manager.
+func TestWhatKubectlApplyWroteStays(t *testing.T) {
+	t.Parallel()
+	const written = `{"license":{"use":"developers"},"resources":{"limits":{"cpu":"1"},"requests":{"cpu":"500m"}}}`
+	for name, test := range map[string]struct{ annotation, want string }{
+		"in the object's version":     {`{"apiVersion":"datapower.ibm.com/v1beta3","spec":` + written + `}`, "1"},
+		"in another version":          {`{"apiVersion":"datapower.ibm.com/v1beta2","spec":` + written + `}`, "500m"},
+		"an annotation without sense": {`{`, "500m"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := chartDefaults(t)
+			stored := service(t, "v1beta3", `{license: {use: developers}}`)
+			setManager(stored, byEdit, fieldsOf(parse(t, `{license: {use: developers}}`)))
+			require.NoError(t, defaulting.Object(stored, d))
+			request := runtime.DeepCopyJSON(stored)
+			overlay(request["spec"].(map[string]any), parse(t, `{resources: {requests: {cpu: 500m}}}`))
+			setManager(request, byEdit, fieldsOf(parse(t, `{license: {use: developers}, resources: {requests: {cpu: 500m}}}`)))
+			request["metadata"].(map[string]any)["annotations"] = map[string]any{"kubectl.kubernetes.io/last-applied-configuration": test.annotation}
+			require.NoError(t, defaulting.Update(request, stored, d))
+			assert.Equal(t, test.want, lookup(request["spec"], "resources.limits.cpu"))
+		})
+	}
+}
+
 // TestAValueThatIsNoDefaultStaysAlthoughNobodyOwnsIt: who strips the field managers leaves such objects behind.
 func TestAValueThatIsNoDefaultStaysAlthoughNobodyOwnsIt(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type options struct {
 	root, address, bind, name, service string
 	peers                              []string
 	control, certificate               string
+	tlsCert, tlsKey                    string
 	settings                           gateway.Settings
 }
 
@@ -77,6 +79,8 @@ func parse(arguments []string) (options, error) {
 	flags.StringSliceVar(&o.peers, "peer", nil, "addresses of the other gateways, in place of a service")
 	flags.StringVar(&o.control, "control", "", "address of the control API; empty means none")
 	flags.StringVar(&o.certificate, "certificate", "", "file that gets the certificate of the fleet's gateways, for monitors to trust; empty means none")
+	flags.StringVar(&o.tlsCert, "tls-cert", "", "file with the one gateway's certificate; empty means one that it signs itself")
+	flags.StringVar(&o.tlsKey, "tls-key", "", "file with the key of --tls-cert")
 	flags.StringVar(&o.settings.ResetAction, "reset-action", gateway.DefaultResetAction, "name of the action that resets a peering; - for none")
 	flags.StringVar(&o.settings.SwitchPrimaryAction, "switch-primary-action", "", "name of the action that makes this member the primary")
 	flags.StringVar(&o.settings.Firmware, "firmware", gateway.DefaultFirmware, "firmware version to tell")
@@ -138,7 +142,7 @@ func runOne(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, host.Close()) }()
 	instance := host.NewInstance(gateway.InstanceOptions{
-		Name: o.name, Address: address, Files: files, Settings: o.settings,
+		Name: o.name, Address: address, Files: files, Settings: o.settings, Certificate: o.ownCertificate(),
 		Network: gateway.HostNetwork{Service: o.service, Static: o.peers},
 	})
 	listeners, err := gateway.Listen(instance, o.bind)
@@ -150,6 +154,14 @@ func runOne(ctx context.Context, o options) (err error) {
 	defer instance.Close()
 	fmt.Println("gateway", o.name, "at", address, "listens on", instance.Ports())
 	return serveControl(ctx, o.control, one{host, instance})
+}
+
+// ownCertificate reads the gateway's certificate when it is first needed; nil means that it has none of its own.
+func (o options) ownCertificate() func() (tls.Certificate, error) {
+	if o.tlsCert == "" {
+		return nil
+	}
+	return func() (tls.Certificate, error) { return tls.LoadX509KeyPair(o.tlsCert, o.tlsKey) }
 }
 
 // ownAddress returns the given address, or the first of this machine that others could reach.
