@@ -49,6 +49,7 @@ var labelsOf = map[string]string{
 	"datapower_operator_gateway_requests_total result":           "ok, error, certificate, unauthorized, not-found, unsupported, action-failed, action-pending, too-large, malformed, unreachable",
 	"datapower_operator_exposed_apis kind":                       "ExposedAPI, API, api",
 	"datapower_operator_exposed_apis condition":                  "Routed, Monitored, Ready",
+	"datapower_operator_exposed_apis reason":                     "the reasons of the three conditions (see exposed-api.md), or Other",
 	"datapower_operator_admission_requests_total kind":           "DataPowerService, DataPowerMonitor",
 	"datapower_operator_admission_requests_total version":        "v1beta1, v1beta2, v1beta3, unknown",
 	"datapower_operator_admission_duration_seconds kind":         "DataPowerService, DataPowerMonitor",

@@ -9,6 +9,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
+// longest is how long an action may take at most, in seconds, and the highest bucket of durations.
+const longest = 1800
+
 var (
 	decisions = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "datapower_operator_reconcile_decisions_total",
@@ -28,13 +31,13 @@ var (
 	actions = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "datapower_operator_helm_action_duration_seconds",
 		Help:    "Duration of Helm actions by the kind of the custom resource, the action and its result (success, error).",
-		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800},
+		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, longest},
 	}, []string{"kind", "action", "result"})
 
 	renders = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "datapower_operator_render_duration_seconds",
 		Help:    "Duration of rendering a chart by the kind of the custom resource.",
-		Buckets: prometheus.ExponentialBuckets(.0005, 2, 14),
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, longest},
 	}, []string{"kind"})
 )
 

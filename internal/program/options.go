@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -33,6 +34,10 @@ const PodNamespaceVariable = "POD_NAMESPACE"
 // PodNameVariable is the environment variable that carries the name of the
 // program's own pod (downward API).
 const PodNameVariable = "POD_NAME"
+
+// PodUIDVariable is the environment variable that carries the UID of the
+// program's own pod (downward API).
+const PodUIDVariable = "POD_UID"
 
 // defaultMetricsSecret holds the operator's serving certificate.
 const defaultMetricsSecret = "datapower-operator"
@@ -104,6 +109,7 @@ type Options struct {
 	usualMetrics string
 	podNamespace string
 	podName      string
+	podUID       types.UID
 	// replica is the role; auxiliary marks a manager beside the program's own.
 	replica   *Replica
 	auxiliary bool
@@ -196,7 +202,7 @@ func (o *Options) ReadEnvironment(getenv func(string) string) error {
 		return fmt.Errorf("reading %s: %w", WatchNamespaceVariable, err)
 	}
 	o.Namespaces = names
-	o.podNamespace, o.podName = getenv(PodNamespaceVariable), getenv(PodNameVariable)
+	o.podNamespace, o.podName, o.podUID = getenv(PodNamespaceVariable), getenv(PodNameVariable), types.UID(getenv(PodUIDVariable))
 	if level := getenv(LogLevelVariable); level != "" && o.flags != nil && !o.given(logLevelFlag) {
 		if err := o.flags.Set(logLevelFlag, level); err != nil {
 			return fmt.Errorf("reading %s: %w", LogLevelVariable, err)
@@ -211,6 +217,10 @@ const logLevelFlag = "zap-log-level"
 // Pod is the program's own pod; both are empty when the program was not told of
 // one, as outside of a cluster.
 func (o *Options) Pod() (namespace, name string) { return o.podNamespace, o.podName }
+
+// PodUID is the UID of the program's own pod, empty when the program was not
+// told.
+func (o *Options) PodUID() types.UID { return o.podUID }
 
 // MetricsSecret names the Secret whose certificate the metrics endpoint is to
 // serve. It is false when there is nothing to serve it, when it comes from

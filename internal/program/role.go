@@ -117,8 +117,15 @@ func (c roleCore) With(fields []zapcore.Field) zapcore.Core {
 	return roleCore{c.Core.With(fields), c.replica}
 }
 
+// eachSource is what controller-runtime says at level info for each watch of each controller. It is of interest to those
+// only who look for a fault.
+const eachSource = "Starting EventSource"
+
 // Check implements [zapcore.Core].
 func (c roleCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if entry.Message == eachSource {
+		entry.Level = min(entry.Level, zapcore.DebugLevel)
+	}
 	if c.Enabled(entry.Level) {
 		return checked.AddCore(entry, c)
 	}

@@ -34,6 +34,18 @@ func TestTheRoleIsInEachLineOfTheLog(t *testing.T) {
 	assert.Equal(t, []any{"follower", "leader", "standalone"}, roles)
 }
 
+func TestEachWatchOfAControllerIsNoNews(t *testing.T) {
+	for level, want := range map[string]int{"info": 0, "debug": 1} {
+		var out bytes.Buffer
+		logger := parsed(t, map[string]string{"LOG_LEVEL": level}).SetLogger(&out)
+		logger.Info("Starting EventSource", "source", "kind source: *v1.Pod")
+		logger.Info("Starting Controller")
+		assert.Equal(t, want, strings.Count(out.String(), `"level":"debug"`), level)
+		assert.Equal(t, want, strings.Count(out.String(), "Starting EventSource"), level)
+		assert.Contains(t, out.String(), "Starting Controller", level)
+	}
+}
+
 func TestAManagerBesideDoesNotChangeTheProgramsRole(t *testing.T) {
 	opts := parsed(t, nil)
 	second := opts.Beside("-more")

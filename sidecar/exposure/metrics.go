@@ -1,6 +1,7 @@
 package exposure
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,8 +28,8 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	m := &Metrics{
 		apis: prometheus.NewDesc("datapower_operator_exposed_apis",
-			"APIs of the watched namespaces by kind, condition (Routed, Monitored, Ready) and its status (True, False, Unknown); an API without a condition is not counted for it.",
-			[]string{"kind", "condition", "status"}, nil),
+			"APIs of the watched namespaces by kind, condition (Routed, Monitored, Ready), its status (True, False, Unknown) and its reason; an API without a condition is not counted for it.",
+			[]string{"kind", "condition", "status", "reason"}, nil),
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "datapower_operator_exposed_api_writes_total",
 			Help: "Writes about APIs by the object (status, component, pod) and result (success, error).",
@@ -73,17 +74,18 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 	type series struct {
 		kind, condition string
 		status          metav1.ConditionStatus
+		reason          string
 	}
 	counts := map[series]int{}
 	w.mu.RLock()
 	for key, api := range w.apis {
 		for _, c := range api.status.Conditions {
-			counts[series{key.Kind, c.Type, bounded(c.Status)}]++
+			counts[series{key.Kind, c.Type, bounded(c.Status), boundedReason(c.Reason)}]++
 		}
 	}
 	w.mu.RUnlock()
 	for s, count := range counts {
-		metrics <- prometheus.MustNewConstMetric(m.apis, prometheus.GaugeValue, float64(count), s.kind, s.condition, string(s.status))
+		metrics <- prometheus.MustNewConstMetric(m.apis, prometheus.GaugeValue, float64(count), s.kind, s.condition, string(s.status), s.reason)
 	}
 }
 
@@ -93,4 +95,11 @@ func bounded(status metav1.ConditionStatus) metav1.ConditionStatus {
 		return status
 	}
 	return metav1.ConditionUnknown
+}
+
+func boundedReason(reason string) string {
+	if slices.Contains(reasons, reason) {
+		return reason
+	}
+	return otherReason
 }

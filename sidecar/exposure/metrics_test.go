@@ -2,6 +2,10 @@ package exposure
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,13 +44,29 @@ status: {conditions: [`+conditions+`]}`))
 	api("c", "{type: Routed, status: 'False', reason: PathConflict}")
 	api("d", "{type: Routed, status: 'Perhaps', reason: WrittenByHand}")
 	assert.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
-# HELP datapower_operator_exposed_apis APIs of the watched namespaces by kind, condition (Routed, Monitored, Ready) and its status (True, False, Unknown); an API without a condition is not counted for it.
+# HELP datapower_operator_exposed_apis APIs of the watched namespaces by kind, condition (Routed, Monitored, Ready), its status (True, False, Unknown) and its reason; an API without a condition is not counted for it.
 # TYPE datapower_operator_exposed_apis gauge
-datapower_operator_exposed_apis{condition="Ready",kind="ExposedAPI",status="False"} 1
-datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",status="False"} 1
-datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",status="True"} 2
-datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",status="Unknown"} 1
+datapower_operator_exposed_apis{condition="Ready",kind="ExposedAPI",reason="NoReadyEndpoint",status="False"} 1
+datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",reason="PathConflict",status="False"} 1
+datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",reason="Routed",status="True"} 2
+datapower_operator_exposed_apis{condition="Routed",kind="ExposedAPI",reason="Other",status="Unknown"} 1
 `), name))
+}
+
+func TestEachReasonIsTold(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "reasons.go", nil, 0)
+	require.NoError(t, err)
+	var declared []string
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, is := node.(*ast.ValueSpec)
+		if is && strings.HasPrefix(spec.Names[0].Name, "Reason") {
+			value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			require.NoError(t, err)
+			declared = append(declared, value)
+		}
+		return true
+	})
+	assert.ElementsMatch(t, declared, reasons)
 }
 
 func TestTheMetricsCountWrites(t *testing.T) {

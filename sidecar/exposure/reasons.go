@@ -49,3 +49,15 @@ const (
 	// ReasonServiceMissing: the implementation does not exist.
 	ReasonServiceMissing = "ServiceNotFound"
 )
+
+// otherReason stands in metrics for a reason that is none of ours: where a definition has no schema, others may write
+// anything.
+const otherReason = "Other"
+
+// reasons are all of the above.
+var reasons = []string{
+	ReasonRouted, ReasonExternal, ReasonInternal, ReasonInvalidSpec, ReasonIstioMissing, ReasonPathConflict,
+	ReasonRouteMissing, ReasonRouteNotOurs, ReasonRouteOutdated, ReasonGatewayMissing, ReasonFrontMissing,
+	ReasonAddressPending, ReasonMonitored, ReasonPodsAnnotated, ReasonPrometheusMissing, ReasonMonitorMissing,
+	ReasonMonitorsUnknown, ReasonLabelMissing, ReasonNoSelector, ReasonReady, ReasonNotReady, ReasonServiceMissing,
+}

@@ -6,25 +6,41 @@
 // most the duration of the Lease and the next try to get it.
 package leader
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Pod is one pod of the operator. The UID is empty when it is not known.
+type Pod struct {
+	Name string
+	UID  types.UID
+}
+
+// is tells whether both are the same pod, as far as can be known.
+func (p Pod) is(other Pod) bool {
+	return p.Name == other.Name && (p.UID == other.UID || p.UID == "" || other.UID == "")
+}
 
 // Changes are what [Decide] wants.
 type Changes struct {
-	// Unmark are the names of pods that wear the label and must not.
-	Unmark []string
+	// Unmark are the pods that wear the label and must not, ordered by name.
+	Unmark []Pod
 	// Mark tells whether the own pod lacks it.
 	Mark bool
 }
 
-// Decide says what to change, while own is the name of the pod whose program leads and marked are those of all pods of the
-// operator that wear the label.
-func Decide(own string, marked []string) Changes {
-	changes := Changes{Mark: !slices.Contains(marked, own)}
-	for _, name := range marked {
-		if name != own {
-			changes.Unmark = append(changes.Unmark, name)
+// Decide says what to change, while own is the pod whose program leads and marked are all pods of the operator that wear
+// the label.
+func Decide(own Pod, marked []Pod) Changes {
+	changes := Changes{Mark: !slices.ContainsFunc(marked, own.is)}
+	for _, pod := range marked {
+		if !own.is(pod) {
+			changes.Unmark = append(changes.Unmark, pod)
 		}
 	}
-	slices.Sort(changes.Unmark)
+	slices.SortFunc(changes.Unmark, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return changes
 }

@@ -61,8 +61,9 @@ func NewFailures() prometheus.Counter {
 type Options struct {
 	// Client reads and writes the metadata of pods.
 	Client metadata.Interface
-	// Namespace and Pod are the program's own pod.
+	// Namespace and Pod are the program's own pod, and UID is that pod's. Empty, a pod that came in its place is marked, too.
 	Namespace, Pod string
+	UID            types.UID
 	// Label is the one to wear.
 	Label string
 	// Failures counts.
@@ -132,48 +133,60 @@ func (l *Labeler) keep(ctx context.Context, store cache.Store) {
 }
 
 func (l *Labeler) step(ctx context.Context, store cache.Store) error {
-	var wearing []string
+	var wearing []Pod
 	for _, object := range store.List() {
 		if pod, ok := object.(*metav1.PartialObjectMetadata); ok {
-			wearing = append(wearing, pod.Name)
+			wearing = append(wearing, Pod{pod.Name, pod.UID})
 		}
 	}
-	changes := Decide(l.Pod, wearing)
-	for _, key := range changes.Unmark {
-		if err := l.write(ctx, key, nil); err != nil {
+	changes := Decide(l.own(), wearing)
+	for _, pod := range changes.Unmark {
+		if err := l.write(ctx, pod, nil); err != nil {
 			return err
 		}
 	}
 	if !changes.Mark {
 		return nil
 	}
-	return l.write(ctx, l.Pod, marked)
+	return l.write(ctx, l.own(), marked)
 }
+
+func (l *Labeler) own() Pod { return Pod{l.Pod, l.UID} }
 
 // resign takes the label off when the program stops leading in good order.
 func (l *Labeler) resign() {
 	ctx, cancel := context.WithTimeout(context.Background(), unmarkTimeout)
 	defer cancel()
-	if err := l.write(ctx, l.Pod, nil); err != nil {
+	if err := l.write(ctx, l.own(), nil); err != nil {
 		l.Failures.Inc()
 		l.Log.Error(err, "cannot take the label off the pod; the next leader will", "label", l.Label)
 	}
 }
 
-// write sets the label of a pod; nil takes it off, and then a pod that is gone is as good.
-func (l *Labeler) write(ctx context.Context, pod string, value any) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]any{l.Label: value}}})
-	if err != nil {
-		return fmt.Errorf("encoding the label of pod %s: %w", pod, err)
+// write sets the label of a pod; nil takes it off, and then a pod that is gone is as good. The UID in the patch keeps it off
+// another pod that came in the place of the one that is meant: the API server refuses to change it.
+func (l *Labeler) write(ctx context.Context, pod Pod, value any) error {
+	meta := map[string]any{"labels": map[string]any{l.Label: value}}
+	if pod.UID != "" {
+		meta["uid"] = pod.UID
 	}
-	_, err = l.pods.Patch(ctx, pod, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
-	if value == nil && apierrors.IsNotFound(err) {
+	patch, err := json.Marshal(map[string]any{"metadata": meta})
+	if err != nil {
+		return fmt.Errorf("encoding the label of pod %s: %w", pod.Name, err)
+	}
+	_, err = l.pods.Patch(ctx, pod.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	if value == nil && gone(err) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("writing label %s of pod %s: %w", l.Label, pod, err)
+		return fmt.Errorf("writing label %s of pod %s: %w", l.Label, pod.Name, err)
 	}
 	return nil
+}
+
+// gone tells whether a patch failed because its pod is not there, or another of its name.
+func gone(err error) bool {
+	return apierrors.IsNotFound(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err)
 }
 
 func (l *Labeler) poke() {

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	metadatafake "k8s.io/client-go/metadata/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"pgregory.net/rapid"
@@ -26,30 +27,44 @@ import (
 
 const patience = 90 * time.Second
 
+// known are pods of which all is known.
+func known(names ...string) (pods []leader.Pod) {
+	for _, name := range names {
+		pods = append(pods, leader.Pod{Name: name, UID: types.UID("uid-of-" + name)})
+	}
+	return pods
+}
+
 func TestDecide(t *testing.T) {
+	own := known("own")[0]
+	successor := leader.Pod{Name: "own", UID: "another"}
 	for name, tc := range map[string]struct {
-		marked []string
+		own    leader.Pod
+		marked []leader.Pod
 		want   leader.Changes
 	}{
-		"nobody is marked: the own pod is":        {nil, leader.Changes{Mark: true}},
-		"the own pod is marked: nothing":          {[]string{"own"}, leader.Changes{}},
-		"another one is marked: it changes":       {[]string{"b"}, leader.Changes{Unmark: []string{"b"}, Mark: true}},
-		"two are marked: the other one loses it":  {[]string{"own", "b"}, leader.Changes{Unmark: []string{"b"}}},
-		"three are marked: only the own keeps it": {[]string{"c", "own", "b"}, leader.Changes{Unmark: []string{"b", "c"}}},
+		"nobody is marked: the own pod is":                    {own, nil, leader.Changes{Mark: true}},
+		"the own pod is marked: nothing":                      {own, known("own"), leader.Changes{}},
+		"another one is marked: it changes":                   {own, known("b"), leader.Changes{Unmark: known("b"), Mark: true}},
+		"two are marked: the other one loses it":              {own, known("own", "b"), leader.Changes{Unmark: known("b")}},
+		"three are marked: only the own keeps it":             {own, known("c", "own", "b"), leader.Changes{Unmark: known("b", "c")}},
+		"one that came in the place of the own pod loses it":  {own, []leader.Pod{successor}, leader.Changes{Unmark: []leader.Pod{successor}, Mark: true}},
+		"who does not know its UID takes the name for itself": {leader.Pod{Name: "own"}, []leader.Pod{successor}, leader.Changes{}},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.want, leader.Decide("own", tc.marked)) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.want, leader.Decide(tc.own, tc.marked)) })
 	}
 }
 
 func TestWhatDecideWantsLeavesTheOwnPodOnly(t *testing.T) {
+	own := known("own")[0]
 	rapid.Check(t, func(t *rapid.T) {
-		marked := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"own", "a", "b", "c"}), rapid.ID[string]).Draw(t, "marked")
-		changes := leader.Decide("own", marked)
-		left := slices.DeleteFunc(slices.Clone(marked), func(p string) bool { return slices.Contains(changes.Unmark, p) })
+		marked := rapid.SliceOfDistinct(rapid.SampledFrom(known("own", "a", "b", "c")), rapid.ID[leader.Pod]).Draw(t, "marked")
+		changes := leader.Decide(own, marked)
+		left := slices.DeleteFunc(slices.Clone(marked), func(p leader.Pod) bool { return slices.Contains(changes.Unmark, p) })
 		if changes.Mark {
-			left = append(left, "own")
+			left = append(left, own)
 		}
-		if !slices.Equal(left, []string{"own"}) {
+		if !slices.Equal(left, []leader.Pod{own}) {
 			t.Fatalf("marked are %v", left)
 		}
 	})
@@ -70,7 +85,7 @@ func cluster(t *testing.T, pods ...*metav1.PartialObjectMetadata) *metadatafake.
 func pod(name string, marked bool) *metav1.PartialObjectMetadata {
 	p := &metav1.PartialObjectMetadata{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Labels: map[string]string{leader.NameLabel: leader.Name}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, UID: known(name)[0].UID, Labels: map[string]string{leader.NameLabel: leader.Name}},
 	}
 	if marked {
 		p.Labels[leader.Label] = "true"
@@ -93,7 +108,8 @@ func marked(t *testing.T, client *metadatafake.FakeMetadataClient) []string {
 // lead runs a labeler of pod a until the returned function is called.
 func lead(t *testing.T, options leader.Options) (resign func()) {
 	t.Helper()
-	options.Namespace, options.Pod, options.Label, options.Log = "ns", "a", leader.Label, testr.New(t)
+	options.Namespace, options.Pod, options.UID = "ns", "a", known("a")[0].UID
+	options.Label, options.Log = leader.Label, testr.New(t)
 	if options.Failures == nil {
 		options.Failures = leader.NewFailures()
 	}
@@ -134,7 +150,8 @@ func TestNobodyElseWearsTheLabelWhenTheLeaderTakesIt(t *testing.T) {
 	defer mutex.Unlock()
 	require.GreaterOrEqual(t, len(written), 3)
 	assert.Equal(t, []string{
-		`b {"metadata":{"labels":{"leader":null}}}`, `c {"metadata":{"labels":{"leader":null}}}`, `a {"metadata":{"labels":{"leader":"true"}}}`,
+		`b {"metadata":{"labels":{"leader":null},"uid":"uid-of-b"}}`, `c {"metadata":{"labels":{"leader":null},"uid":"uid-of-c"}}`,
+		`a {"metadata":{"labels":{"leader":"true"},"uid":"uid-of-a"}}`,
 	}, written[:3])
 }
 

@@ -26,6 +26,6 @@ func Add(mgr manager.Manager, opts *program.Options, label string) error {
 		return fmt.Errorf("registering the metrics of the leader's label: %w", err)
 	}
 	return mgr.Add(New(Options{
-		Client: pods, Namespace: namespace, Pod: pod, Label: label, Failures: failures, Log: mgr.GetLogger().WithName("leader-label"),
+		Client: pods, Namespace: namespace, Pod: pod, UID: opts.PodUID(), Label: label, Failures: failures, Log: mgr.GetLogger().WithName("leader-label"),
 	}))
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // variables of dashboards as an expression could have them.
-var variables = strings.NewReplacer("$__rate_interval", "5m", "$namespace", "a|b", "$operator_namespace", "a")
+var variables = strings.NewReplacer("$__rate_interval", "5m", "$__range", "3h", "$namespace", "a|b", "$operator_namespace", "a")
 
 func TestEachPanelIsExplainedAndItsExpressionsParse(t *testing.T) {
 	var rules []rule

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -14,41 +13,23 @@ import (
 	// Registers the metrics of controllers.
 	_ "sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/datapower-operator/datapower-operator/test/observability/shipped"
 )
 
 // prometheusOwn are metrics that Prometheus itself makes.
 var prometheusOwn = []string{"up", "ALERTS"}
 
-// optIn are metrics of client-go that controller-runtime registers only when asked, as both programs do.
-var optIn = []string{"rest_client_request_duration_seconds"}
+// Both programs ask for this metric of client-go, too.
+func init() { metrics.RegisterRESTClientMetrics(metrics.MetricRequestLatency) }
 
 var (
-	ownRow   = regexp.MustCompile("(?m)^\\| `(datapower_operator_[a-z0-9_]+)` \\| (gauge|counter|histogram) \\|")
-	fqName   = regexp.MustCompile(`fqName: "([^"]+)"`)
-	inText   = regexp.MustCompile(`\b(?:datapower_operator|controller_runtime|workqueue|rest_client|leader_election|certwatcher)_[a-z0-9_]*[a-z0-9]\b`)
-	quoted   = regexp.MustCompile(`"[^"]*"`)
-	braces   = regexp.MustCompile(`\{[^}]*\}`)
-	ranges   = regexp.MustCompile(`\[[^\]]*\]`)
-	grouping = regexp.MustCompile(`\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)`)
-	word     = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*\s*\(?`)
-	number   = regexp.MustCompile(`\b[0-9][0-9a-z.]*\b`)
+	ownRow = regexp.MustCompile("(?m)^\\| `(datapower_operator_[a-z0-9_]+)` \\| (gauge|counter|histogram) \\|")
+	fqName = regexp.MustCompile(`fqName: "([^"]+)"`)
+	inText = regexp.MustCompile(`\b(?:datapower_operator|controller_runtime|workqueue|rest_client|leader_election|certwatcher)_[a-z0-9_]*[a-z0-9]\b`)
 )
 
-var keywords = []string{"and", "or", "unless", "bool", "offset", "group_left", "group_right", "by", "on"}
-
-// metricsOf are the metrics that an expression names.
-func metricsOf(expr string) []string {
-	for _, cut := range []*regexp.Regexp{quoted, braces, ranges, grouping, number} {
-		expr = cut.ReplaceAllString(expr, " ")
-	}
-	var names []string
-	for _, w := range word.FindAllString(expr, -1) {
-		if name := strings.TrimSpace(w); !strings.HasSuffix(w, "(") && !slices.Contains(keywords, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
+var metricsOf = shipped.MetricsOf
 
 func TestMetricsOfAnExpressionAreFound(t *testing.T) {
 	for expr, want := range map[string][]string{
@@ -87,9 +68,6 @@ func known(t *testing.T) map[string]bool {
 		require.NotNil(t, found)
 		names[found[1]] = true
 		withSuffixes(names, found[1])
-	}
-	for _, name := range optIn {
-		withSuffixes(names, name)
 	}
 	for _, name := range prometheusOwn {
 		names[name] = true
