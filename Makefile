@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 export CGO_ENABLED ?= 0
 
 VERSION     ?= 0.1.0
+REPLACES    ?= # the version before, in the channel of the OLM bundle
 BIN         := $(CURDIR)/bin
 CLUSTER     := $(CURDIR)/.cluster
 CLUSTER_BIN := $(CLUSTER)/bin
@@ -16,7 +17,8 @@ export KUBECONFIG
 GO          ?= go
 PACKAGES    := ./...
 # The name by which the chart's defaults know a gateway for tests, so that samples run with the stand-in as they are.
-GATEWAY_IMAGE ?= cp.icr.io/cp/datapower/datapower-nonprod:10.6.0.10sr1
+GATEWAY_IMAGE   ?= cp.icr.io/cp/datapower/datapower-nonprod:10.6.0.10sr1
+GATEWAY_ARCHIVE ?= dist/datapower-gateway-standin.tar
 
 ##@ The two commands
 
@@ -72,9 +74,13 @@ manifests: cluster-build ## Print what make deploy applies beside the CRDs
 cluster-build: ## Build Kubernetes from Go modules into .cluster/bin (about five minutes the first time)
 	$(GO) run ./test/cluster/cmd/cluster build
 
+.PHONY: cluster-build-node
+cluster-build-node:
+	$(GO) run ./test/cluster/cmd/cluster build --real-node
+
 .PHONY: cluster-up
-cluster-up: ## Start Kubernetes with simulated nodes; kubeconfig in .cluster/kubeconfig
-	$(GO) run ./test/cluster/cmd/cluster up
+cluster-up: ## Start Kubernetes with simulated nodes; kubeconfig in .cluster/kubeconfig; NODE=real (root): with one that runs pods
+	$(GO) run ./test/cluster/cmd/cluster up $(if $(filter real,$(NODE)),--real-node)
 
 .PHONY: cluster-down
 cluster-down: ## Stop the local cluster and what runs against it
@@ -94,6 +100,10 @@ test-go: build cluster-build $(BIN)/kubeconform $(BIN)/kube-score ## Unit, golde
 		$(GO) test -timeout 40m $(PACKAGES)
 	cd tools/image && $(GO) test ./...
 	cd tools/bundle && $(GO) test ./...
+
+.PHONY: e2e
+e2e: $(BIN)/image cluster-build-node ## Install by manifests and by OLM on a real node, in real pods; root on Debian. E2E_ONLY=manifests|olm
+	hack/e2e.sh
 
 .PHONY: test-unit
 test-unit: ## Only the tests that need no cluster
@@ -126,6 +136,15 @@ update-golden: cluster-build ## Rewrite the golden files; read the diff before c
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) $(GO) test ./test/chart/... -update
 	$(GO) test ./test/exposedapichart -update
 
+.PHONY: pictures
+pictures: build cluster-up $(BIN)/gateway ## Draw the dashboards into docs/images with the data of ten eventful minutes of three replicas
+	@hack/need.sh prometheus prometheus
+	@hack/need.sh chromium chromium
+	@hack/need.sh npm npm
+	npm ci --prefix hack/pictures --no-audit --no-fund
+	$(GO) build -o $(BIN)/pictures ./hack/pictures
+	hack/pictures/scene.sh
+
 .PHONY: image
 image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapower-operator.tar; no container engine needed
 	$(BIN)/image --repository=. --output=dist/datapower-operator.tar --arch=amd64,arm64 --version=$(VERSION)
@@ -134,7 +153,7 @@ image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapo
 image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for tests in real pods; GATEWAY_IMAGE=name:tag
 	@hack/need.sh busybox-static busybox
 	@mkdir -p dist && cp "$$(command -v busybox)" dist/sh
-	$(BIN)/image --repository=. --output=dist/datapower-gateway-standin.tar --programs=./test/gateway/cmd/gateway \
+	$(BIN)/image --repository=. --output=$(GATEWAY_ARCHIVE) --programs=./test/gateway/cmd/gateway \
 		--name=$(word 1,$(subst :, ,$(GATEWAY_IMAGE))) --version=$(word 2,$(subst :, ,$(GATEWAY_IMAGE))) \
 		--files=LICENSE,dist/sh:bin/sh,test/gateway/image/start.sh:start.sh \
 		--writable=/opt/ibm/datapower/drouter,/opt/ibm/datapower/root/secure,/usr/local/extra,/tmp
@@ -151,6 +170,10 @@ bundle-image: bundle $(BIN)/image ## Build the bundle's image as an OCI archive,
 	$(BIN)/image --repository=. --output=dist/datapower-operator-bundle.tar --arch=amd64,arm64 --name=datapower-operator-bundle --version=$(VERSION) \
 		--programs= --files=bundle/manifests:manifests,bundle/metadata:metadata,bundle/tests:tests --labels-of=bundle/metadata/annotations.yaml
 
+.PHONY: image-olm
+image-olm: $(BIN)/image ## Build the Operator Lifecycle Manager and images of it, for the test of the bundle, into dist/olm/
+	tools/olm/images.sh
+
 .PHONY: lint
 lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (where installed), helm lint
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted (run gofmt -w):"; echo "$$files"; exit 1; }
@@ -160,13 +183,18 @@ lint: $(BIN)/staticcheck $(BIN)/helm ## gofmt, go vet, staticcheck, shellcheck (
 	$(BIN)/helm lint --strict helm-charts/*/
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Regenerate deep copies, CRDs, chart schema and README, the list of metrics, the OLM bundle
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Regenerate deep copies, CRDs, references, chart schema and README, the list of metrics, the OLM bundle
 	$(BIN)/controller-gen object:headerFile=hack/boilerplate.go.txt paths=./api/...
 	$(BIN)/controller-gen crd paths=./api/datapower/... output:crd:artifacts:config=config/crd/bases
 	$(BIN)/controller-gen crd paths=./api/oda/v1 paths=./api/oda/v1beta3 paths=./api/oda/v1beta4 output:crd:artifacts:config=config/crd/oda/bases
 	$(GO) run ./hack/chartdoc
 	$(GO) run ./hack/metricsdoc
-	$(MAKE) bundle IMAGE= BUNDLE_IMAGE= REPLACES=
+	$(API_REFERENCE) --source-path=api/datapower/v1beta3 --output-path=docs/reference/datapowerservice.md
+	$(API_REFERENCE) --source-path=api/datapower/v1beta2 --output-path=docs/reference/datapowermonitor.md
+	$(API_REFERENCE) --source-path=api/oda/v1 --output-path=docs/reference/exposedapi.md
+	$(MAKE) bundle IMAGE= BUNDLE_IMAGE=
+
+API_REFERENCE = $(BIN)/crd-ref-docs --config=tools/apidocs/config.yaml --renderer=markdown --templates-dir=tools/apidocs/templates --log-level=ERROR
 
 .PHONY: verify
 verify: ## Fail when generated files are not what the sources give
@@ -176,6 +204,9 @@ verify: ## Fail when generated files are not what the sources give
 
 $(BIN)/controller-gen: tools/dev/go.sum
 	cd tools/dev && $(GO) build -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(BIN)/crd-ref-docs: tools/apidocs/go.sum
+	cd tools/apidocs && $(GO) build -o $@ github.com/elastic/crd-ref-docs
 
 $(BIN)/kubeconform: tools/dev/go.sum
 	cd tools/dev && $(GO) build -o $@ github.com/yannh/kubeconform/cmd/kubeconform

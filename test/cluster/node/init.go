@@ -33,9 +33,9 @@ func (s Settings) initialise() error {
 		what string
 		do   func() error
 	}{
+		{"write the node's configuration", s.writeConfig},
 		{"mount the node's file systems", s.mount},
 		{"set up the node's network", s.network},
-		{"write the node's configuration", s.writeConfig},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -100,6 +100,10 @@ func (s Settings) mount() error {
 		if err := unix.Mount(s.path(own), seen, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("%s: %w", seen, err)
 		}
+	}
+	// The machine's name servers are out of reach: an image that is missing fails at once, not after a timeout.
+	if err := unix.Mount(s.path("resolv.conf"), "/etc/resolv.conf", "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("/etc/resolv.conf: %w", err)
 	}
 	for name, value := range sysctls {
 		file := s.path("sysctl", strings.ReplaceAll(name, "/", "_"))

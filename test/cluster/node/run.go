@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +95,9 @@ func (s Settings) startInit(encoded string, cgroups cgroupSet) (*exec.Cmd, error
 	if err := errors.Join(started, enter(cgroups.outside)); err != nil {
 		return nil, fmt.Errorf("start the node: %w", err)
 	}
+	if err := os.WriteFile(s.path("init.pid"), []byte(strconv.Itoa(child.Process.Pid)), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write down the node's first process: %w", err), child.Process.Kill())
+	}
 	return child, nil
 }
 
@@ -143,4 +147,20 @@ func Load(ctx context.Context, dir string, archives ...string) (string, error) {
 
 func importArguments(socket, archive string) []string {
 	return []string{"--address", socket, "--namespace", "k8s.io", "images", "import", archive}
+}
+
+// ErrNotRunning says that there is no node in a directory.
+var ErrNotRunning = errors.New("no node runs here")
+
+// Process is the ID of the first process of the running node whose directory is dir: /proc/ID/ns/net is its network, for nsenter.
+func Process(dir string) (int, error) {
+	data, err := os.ReadFile(Settings{Dir: dir}.path("init.pid"))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	id, err := strconv.Atoi(string(data))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	return id, nil
 }

@@ -1,0 +1,192 @@
+package manifests_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
+)
+
+const (
+	// system is the operator's namespace, shop that of the gateways.
+	system, shop = "datapower-system", "shop"
+	// patience is for what takes seconds on an idle machine.
+	patience = 4 * time.Minute
+	tick     = 300 * time.Millisecond
+)
+
+// tree is a checkout of the operator's repository, and the name of the image that was built of it.
+type tree struct{ root, image string }
+
+// world is the cluster, seen through kubectl.
+type world struct {
+	*testing.T
+	config    *rest.Config
+	kubectl   string
+	now, then tree
+	timings   []string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	kubeconfig := os.Getenv("KUBECONFIG")
+	if os.Getenv("E2E") != "1" || kubeconfig == "" {
+		t.Skip("needs a real node: run make e2e")
+	}
+	root, err := binaries.RepositoryRoot(".")
+	require.NoError(t, err)
+	programs, err := binaries.Find(binaries.ControlPlane)
+	require.NoError(t, err)
+	w := &world{
+		T: t, kubectl: filepath.Join(programs, "kubectl"),
+		now:  tree{root, os.Getenv("E2E_IMAGE")},
+		then: tree{os.Getenv("E2E_PREVIOUS"), os.Getenv("E2E_PREVIOUS_IMAGE")},
+	}
+	require.NotEmpty(t, w.now.image, "E2E_IMAGE names the operator's image")
+	w.config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+	require.NoError(t, err)
+	return w
+}
+
+// phase runs a part of the journey, tells how long it took, and ends the journey when it fails.
+func (w *world) phase(name string, do func()) {
+	whole, begin := w.T, time.Now()
+	passed := whole.Run(name, func(t *testing.T) {
+		w.T = t
+		defer func() {
+			if t.Failed() {
+				w.diagnose()
+			}
+			w.T = whole
+		}()
+		do()
+	})
+	w.timings = append(w.timings, fmt.Sprintf("%6.1fs  %s", time.Since(begin).Seconds(), name))
+	if !passed {
+		whole.Fatalf("failed after\n%s", strings.Join(w.timings, "\n"))
+	}
+}
+
+// diagnose prints what a person would look at first.
+func (w *world) diagnose() {
+	for _, command := range []string{
+		"get pods -A -o wide", "get datapowerservices,datapowermonitors -A -o wide", "get events -A --sort-by=.lastTimestamp",
+		"-n " + system + " logs --prefix --tail=40 --all-containers -l app.kubernetes.io/name=datapower-operator",
+	} {
+		output, _ := w.command(strings.Fields(command)...).CombinedOutput()
+		w.Logf("$ kubectl %s\n%s", command, output)
+	}
+}
+
+func (w *world) command(args ...string) *exec.Cmd { return exec.Command(w.kubectl, args...) }
+
+// run calls kubectl, which must succeed, and returns what it printed.
+func (w *world) run(args ...string) string {
+	w.Helper()
+	return w.pipe("", args...)
+}
+
+// pipe is run with a standard input.
+func (w *world) pipe(input string, args ...string) string {
+	w.Helper()
+	cmd := w.command(args...)
+	var complaints bytes.Buffer
+	cmd.Stdin, cmd.Stderr = strings.NewReader(input), &complaints
+	output, err := cmd.Output()
+	require.NoError(w, err, "kubectl %s: %s", strings.Join(args, " "), complaints.String())
+	return strings.TrimSpace(string(output))
+}
+
+// eventually waits until check has nothing to say.
+func (w *world) eventually(what string, check func() error) {
+	w.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	w.Fatalf("%s: %v", what, err)
+}
+
+// becomes waits until kubectl prints the text.
+func (w *world) becomes(want string, args ...string) {
+	w.Helper()
+	w.eventually("kubectl "+strings.Join(args, " "), func() error {
+		output, err := w.command(args...).CombinedOutput()
+		if got := strings.TrimSpace(string(output)); err != nil || got != want {
+			return fmt.Errorf("it prints %q, want %q", got, want)
+		}
+		return nil
+	})
+}
+
+// install applies the manifests of a tree as `make deploy` does, and waits for the rollout.
+func (w *world) install(from tree) {
+	w.Helper()
+	w.run("apply", "--server-side", "-k", filepath.Join(from.root, "config/crd"))
+	w.pipe(w.manifests(from), "apply", "--server-side", "-f", "-")
+	w.run("-n", system, "rollout", "status", "deployment/datapower-operator", "--timeout=240s")
+	w.becomes("True", "get", "crd", "datapowerservices.datapower.ibm.com", "-o", `jsonpath={.status.conditions[?(@.type=="Established")].status}`)
+}
+
+func (w *world) manifests(from tree) string {
+	w.Helper()
+	cmd := exec.Command(filepath.Join(from.root, "hack/manifests.sh"))
+	cmd.Env = append(os.Environ(), "IMAGE="+from.image, "KUBECTL="+w.kubectl, "NAMESPACE="+system)
+	output, err := cmd.Output()
+	require.NoError(w, err, "hack/manifests.sh of %s", from.root)
+	return string(output)
+}
+
+// pod is what must not change without a reason: another UID is another pod, a restart another process.
+type pod struct {
+	uid      string
+	restarts int
+}
+
+// gateways are the gateways' pods by name, with the revision of their templates.
+func (w *world) gateways() (map[string]pod, map[string]string) {
+	w.Helper()
+	var list struct {
+		Items []struct {
+			Metadata struct {
+				Name, UID string
+				Labels    map[string]string
+			}
+			Status struct {
+				ContainerStatuses []struct{ RestartCount int }
+			}
+		}
+	}
+	require.NoError(w, json.Unmarshal([]byte(w.run("-n", shop, "get", "pods", "-o", "json")), &list))
+	pods, revisions := map[string]pod{}, map[string]string{}
+	for _, item := range list.Items {
+		one := pod{uid: item.Metadata.UID}
+		for _, status := range item.Status.ContainerStatuses {
+			one.restarts += status.RestartCount
+		}
+		pods[item.Metadata.Name] = one
+		revisions[item.Metadata.Name] = item.Metadata.Labels["controller-revision-hash"]
+	}
+	return pods, revisions
+}
+
+// same requires that no gateway was touched.
+func (w *world) same(before map[string]pod) {
+	w.Helper()
+	after, _ := w.gateways()
+	require.True(w, maps.Equal(before, after), "gateways were restarted without a reason: before %v, after %v", before, after)
+}
