@@ -27,7 +27,7 @@ demo: build cluster-up $(BIN)/gateway ## Show the main job on a local cluster, b
 	hack/demo.sh
 
 .PHONY: test
-test: verify lint test-go ## Everything CI runs: generated files, linters, unit, golden and integration tests
+test: verify lint test-go e2e ## Everything CI runs: generated files, linters, unit, golden, integration and (as root) end-to-end tests
 
 ##@ Development
 
@@ -74,12 +74,18 @@ manifests: cluster-build ## Print what make deploy applies beside the CRDs
 cluster-build: ## Build Kubernetes from Go modules into .cluster/bin (about five minutes the first time)
 	$(GO) run ./test/cluster/cmd/cluster build
 
+.PHONY: need-node
+need-node:
+	@hack/need.sh containerd containerd runc runc iproute2 ip iptables iptables conntrack conntrack \
+		containernetworking-plugins /usr/lib/cni/bridge
+
 .PHONY: cluster-build-node
 cluster-build-node:
 	$(GO) run ./test/cluster/cmd/cluster build --real-node
 
 .PHONY: cluster-up
 cluster-up: ## Start Kubernetes with simulated nodes; kubeconfig in .cluster/kubeconfig; NODE=real (root): with one that runs pods
+	$(if $(filter real,$(NODE)),@$(MAKE) need-node)
 	$(GO) run ./test/cluster/cmd/cluster up $(if $(filter real,$(NODE)),--real-node)
 
 .PHONY: cluster-down
@@ -94,7 +100,7 @@ cluster-status: ## Tell whether the local cluster runs
 ##@ Tests and checks
 
 .PHONY: test-go
-test-go: build cluster-build $(BIN)/kubeconform $(BIN)/kube-score ## Unit, golden and integration tests
+test-go: build cluster-build cluster-build-node need-node $(BIN)/kubeconform $(BIN)/kube-score ## Unit, golden and integration tests
 	@hack/need.sh prometheus promtool
 	KUBEBUILDER_ASSETS=$(CLUSTER_BIN) DATAPOWER_CLUSTER_BIN=$(CLUSTER_BIN) DATAPOWER_BIN=$(BIN) \
 		$(GO) test -timeout 40m $(PACKAGES)

@@ -23,11 +23,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 say "programs of the node"
-for need in 'containerd containerd' 'runc runc' 'iproute2 ip' 'iptables iptables' 'conntrack conntrack' 'busybox-static busybox' \
-  'containernetworking-plugins /usr/lib/cni/bridge' 'prometheus prometheus'; do
-  # shellcheck disable=SC2086 # two words
-  hack/need.sh $need
-done
+make need-node
+hack/need.sh busybox-static busybox prometheus prometheus
 go build -o bin/cluster ./test/cluster/cmd/cluster
 
 cluster() { bin/cluster "$@" --dir "$state"; }

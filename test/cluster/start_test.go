@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +15,14 @@ import (
 	"github.com/datapower-operator/datapower-operator/test/cluster"
 	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
 	"github.com/datapower-operator/datapower-operator/test/cluster/clustertest"
+	"github.com/datapower-operator/datapower-operator/test/cluster/node"
 )
 
 func TestMain(m *testing.M) {
+	if node.Handles(os.Args[1:]) {
+		fmt.Println(node.Run(os.Args[1:]))
+		os.Exit(1)
+	}
 	if dir := os.Getenv(helperEnv); dir != "" {
 		os.Exit(helper(dir))
 	}
