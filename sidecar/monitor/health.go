@@ -65,6 +65,9 @@ func healthOf(report peering.Report) metav1.Condition {
 	if hasProblem {
 		health.Reason = string(problem.Reason)
 	}
+	if hasProblem && problem.Passing && !slices.Contains(calmReasons, health.Reason) {
+		health.Reason = string(peering.ReasonWaitingForPods) // all problems come of pods that start or end
+	}
 	health.Message = healthMessage(report)
 	return health
 }

@@ -65,6 +65,13 @@ func TestHealth(t *testing.T) {
 			pods: []peering.PodReport{podReport("gw-0", func(p *peering.PodReport) { p.Peerings[0].Down = []string{"10.0.0.2"} })}, status: "False",
 			reason: "LinkDown", message: "looked at 1 of 1 gateways; gw-0: apiconnect/gwd has no link to 10.0.0.2", phase: datapower.PhaseFailed,
 		},
+		"a gateway that starts and is not linked yet": {
+			pods: []peering.PodReport{podReport("gw-0", func(p *peering.PodReport) {
+				p.Problems = []peering.Problem{{Reason: peering.ReasonLinkDown, Domain: "apiconnect", Peering: "gwd", Message: "no link", Passing: true}}
+			})},
+			status: "False", reason: "WaitingForPods", phase: datapower.PhaseRunning,
+			message: "looked at 1 of 1 gateways; gw-0: apiconnect/gwd LinkDown: no link",
+		},
 		"a peering without quorum": {
 			pods: []peering.PodReport{podReport("gw-0", func(p *peering.PodReport) {
 				p.Problems = []peering.Problem{{Reason: peering.ReasonQuorumLost, Domain: "apiconnect", Peering: "gwd", Message: "no primary"}}

@@ -63,6 +63,12 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}, []string{"operation"}),
 		unhealthy: newUnhealthyGauge(),
 	}
+	// What has not happened yet is 0, so that the first time is an increase.
+	for _, strategy := range []string{actionLabel, peering.StrategyAdminState} {
+		for _, result := range resetResults {
+			m.resets.WithLabelValues(strategy, string(result))
+		}
+	}
 	for _, collector := range []prometheus.Collector{
 		m.podEvents, m.debounce, m.lateness, m.workDuration, m.workRuns, m.lookRuns, m.stalePeers, m.resets, m.requests,
 		m.requestTime, m.unhealthy,
@@ -99,10 +105,18 @@ func (m *Metrics) reset(reset peering.ResetReport) {
 	m.resets.WithLabelValues(strategyLabel(reset.Strategy), string(reset.Result)).Inc()
 }
 
+// resetResults are all results that a reset can have.
+var resetResults = []peering.Result{
+	peering.ResultHealed, peering.ResultFailed, peering.ResultNoEffect, peering.ResultUnknown, peering.ResultRestored, peering.ResultInterrupted,
+}
+
+// actionLabel stands for all actions.
+const actionLabel = "action"
+
 // strategyLabel leaves out the name of an action, which an administrator configures.
 func strategyLabel(strategy string) string {
 	if strings.HasPrefix(strategy, peering.StrategyActionPrefix) {
-		return "action"
+		return actionLabel
 	}
 	return peering.StrategyAdminState
 }

@@ -7,8 +7,8 @@ type Policy struct {
 	// Tick is the pause between two looks at a service to which nothing happens. Each pause is up to a fifth longer or
 	// shorter, so that looks spread.
 	Tick time.Duration
-	// Retry is the pause before the first look after work or a look that left problems. It doubles with each further
-	// one, up to Tick.
+	// Retry is the pause before the first look after work or a look that found something, resets that healed it included.
+	// It doubles with each further one, up to Tick.
 	Retry time.Duration
 	// EventWrites is the least time between two status writes that only move lastEvent.
 	EventWrites time.Duration
@@ -41,12 +41,13 @@ func defaultTo[T int | time.Duration](value *T, standard T) {
 	}
 }
 
-// pause is the wait before the next look: after so many failures in a row, with a random number of [0, 1).
-func (p Policy) pause(failures int, random float64) time.Duration {
+// pause is the wait before the next look: after so many works and looks in a row that found something, with a random
+// number of [0, 1).
+func (p Policy) pause(findings int, random float64) time.Duration {
 	wait := p.Tick
-	if failures > 0 {
+	if findings > 0 {
 		wait = p.Retry
-		for range failures - 1 {
+		for range findings - 1 {
 			if wait *= 2; wait >= p.Tick {
 				wait = p.Tick
 				break

@@ -93,8 +93,8 @@ func TestAStoppedPoolDropsWhatWaitsAndAwaitsWhatRuns(t *testing.T) {
 
 func TestPauses(t *testing.T) {
 	p := Policy{Tick: 10 * time.Minute, Retry: 30 * time.Second}
-	for failures, want := range []time.Duration{10 * time.Minute, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute} {
-		assert.Equal(t, want, p.pause(failures, 0.5))
+	for findings, want := range []time.Duration{10 * time.Minute, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute} {
+		assert.Equal(t, want, p.pause(findings, 0.5))
 	}
 	assert.Equal(t, 10*time.Minute, p.pause(1000, 0.5))
 	assert.Equal(t, 8*time.Minute, p.pause(0, 0))

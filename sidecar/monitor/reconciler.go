@@ -86,9 +86,9 @@ type entry struct {
 	// health and lastWork are results that are not persisted yet.
 	health   *metav1.Condition
 	lastWork *v1beta2.MonitorWork
-	// began is when the running work began, failures how many works and looks in a row left problems.
+	// began is when the running work began, findings how many works and looks in a row found something.
 	began    time.Time
-	failures int
+	findings int
 	// told are the problems that users know of.
 	told told
 }

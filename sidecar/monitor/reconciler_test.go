@@ -180,6 +180,31 @@ func TestAnEventIsPersistedWaitedForAndWorkedOnOnce(t *testing.T) {
 	assert.Equal(t, 1, b.worker.count())
 }
 
+// Links that come back after the work may bring the address of a dead peer back.
+func TestHealedPeeringsAreLookedAtAgainSoon(t *testing.T) {
+	b := newBench(t)
+	b.looked()
+	b.worker.work = func(context.Context, peering.Journal) peering.Report {
+		return peering.Report{Pods: []peering.PodReport{{
+			Name: "gw-0", LookedAt: true, Resets: []peering.ResetReport{{Result: peering.ResultHealed}},
+		}}}
+	}
+	b.event("set-uid")
+	b.reconcile()
+	b.clock.SetTime(after(10 * time.Second))
+	b.reconcile()
+	b.eventually(func() bool {
+		status := b.monitor().Status
+		return status.LastWork != nil && status.LastWork.Result == "Healed" && !status.WorkInProgress
+	})
+	assert.Equal(t, DefaultPolicy.Retry, b.reconcile())
+	looks := b.looks()
+	b.clock.SetTime(after(10*time.Second + DefaultPolicy.Retry))
+	b.reconcile()
+	b.eventually(func() bool { return b.looks() == looks+1 })
+	b.eventually(func() bool { return b.reconcile() == DefaultPolicy.Tick })
+}
+
 func TestPodsOfStrangersAreNoEvents(t *testing.T) {
 	b := newBench(t)
 	b.looked()

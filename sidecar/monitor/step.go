@@ -86,11 +86,11 @@ func (r *Reconciler) refresh(ctx context.Context, e *entry) (exists bool, err er
 		// Another monitor of the same name, for the same pods: running work goes on, and the new monitor keeps its
 		// journal. Nothing else of the old one matters.
 		e.state = State{Job: e.state.Job, Finishing: e.state.Finishing, Looking: e.state.Looking}
-		e.health, e.lastWork, e.told, e.failures = nil, nil, told{}, 0
+		e.health, e.lastWork, e.told, e.findings = nil, nil, told{}, 0
 	}
 	e.known = newer(e.known, cached)
 	if e.generation != e.known.Generation {
-		e.generation, e.state.LookDue, e.failures = e.known.Generation, time.Time{}, 0
+		e.generation, e.state.LookDue, e.findings = e.known.Generation, time.Time{}, 0
 	}
 	return e.known.DeletionTimestamp == nil, nil
 }
@@ -113,7 +113,7 @@ func (r *Reconciler) linkedService(ctx context.Context, e *entry) (*v1beta3.Data
 		if e.service != "" && e.cancel != nil {
 			e.cancel() // the work is about pods of another service
 		}
-		e.service, e.state.LookDue, e.failures = uid, time.Time{}, 0
+		e.service, e.state.LookDue, e.findings = uid, time.Time{}, 0
 	}
 	return service, nil
 }

@@ -100,12 +100,12 @@ func (r *Reconciler) judge(e *entry, report peering.Report) {
 		e.state.LookDue = time.Time{}
 		return
 	}
-	if result == peering.ResultClean || result == peering.ResultHealed {
-		e.failures = 0
+	if result == peering.ResultClean {
+		e.findings = 0
 	} else {
-		e.failures++
+		e.findings++ // what a reset dropped may come back late, and bring a dead address back with it
 	}
-	e.state.LookDue = r.Clock.Now().Add(r.Policy.pause(e.failures, r.random()))
+	e.state.LookDue = r.Clock.Now().Add(r.Policy.pause(e.findings, r.random()))
 	e.health = ptr.To(healthOf(report))
 	r.Metrics.unhealthy.set(e.key, unhealthyOf(e.key, report))
 	r.tellProblems(e, report)

@@ -27,6 +27,10 @@ type State struct {
 	Unfinished bool
 	// Patient are peerings without a primary that are given time for a failover.
 	Patient map[Key]bool
+	// Toggled are targets for which no strategy is left but disabling them.
+	Toggled map[Target]bool
+	// GivenUp are targets that nobody waits for any more to link with the others.
+	GivenUp map[Target]bool
 }
 
 // Decision is what is due.
@@ -43,6 +47,9 @@ type Decision struct {
 	Stale map[Target][]netip.Addr
 	// Down are live pods' addresses without a link, by target, in the order of addresses.
 	Down map[Target][]netip.Addr
+	// Apart are targets that are not linked with all active members of their peering, Unlinked those of them that have no
+	// link to its primary.
+	Apart, Unlinked map[Target]bool
 	// Lost are peerings without a quorum.
 	Lost map[Key]Quorum
 	// Strange are targets whose rows nothing can be decided of, and why.
@@ -72,7 +79,7 @@ type Wait struct {
 func Decide(state State) Decision {
 	decision := Decision{
 		Stale: map[Target][]netip.Addr{}, Down: map[Target][]netip.Addr{},
-		Lost: map[Key]Quorum{}, Strange: map[Target]string{},
+		Apart: map[Target]bool{}, Unlinked: map[Target]bool{}, Lost: map[Key]Quorum{}, Strange: map[Target]string{},
 	}
 	decision.finish(state)
 	groups := groupsOf(state)
@@ -108,6 +115,13 @@ func (d *Decision) compare(state State, g group) {
 	if !g.hasQuorum() && len(g.members) > 0 {
 		d.Lost[g.key] = g.quorum
 	}
+	for _, pod := range g.apart {
+		target := Target{pod.UID, g.key}
+		d.Apart[target] = true
+		if !g.active[pod.UID] {
+			d.Unlinked[target] = true
+		}
+	}
 	for _, pod := range g.members {
 		view, known := state.Views[pod.UID]
 		if !known {
@@ -122,6 +136,7 @@ func (d *Decision) compare(state State, g group) {
 		for _, row := range member.Rows {
 			switch {
 			case row.Up:
+			case g.owners[row.Address] == pod.UID: // it is apart, or there is no primary
 			case g.owners[row.Address] != "":
 				d.Down[target] = append(d.Down[target], row.Address)
 			default:
@@ -163,6 +178,9 @@ func (g group) obstacle(state State, step Step, primariesOnly bool) Wait {
 	if state.Unfinished || leftDisabled(state, step.PodUID, step.Key) {
 		return Wait{Reason: ReasonPeeringDisabled, Message: "an earlier reset has to be finished first"}
 	}
+	if state.Toggled[step.Target] && len(state.Open) > 0 {
+		return Wait{Reason: ReasonPeeringDisabled, Message: "it would have to be disabled for that, and another one could not be enabled again yet"}
+	}
 	if state.Settling[step.Target] {
 		return Wait{Reason: ReasonStillStale, Message: "its reset has to show an effect first"}
 	}
@@ -181,7 +199,10 @@ func (g group) obstacle(state State, step Step, primariesOnly bool) Wait {
 			}
 		}
 	}
-	return g.mayLose(state, step.PodUID)
+	if wait := g.mayLose(state, step.PodUID); wait.Reason != "" {
+		return wait
+	}
+	return g.waitForLinks(state)
 }
 
 // order sorts the due resets: pods that are being worked on first, replicas before primaries, then by name; in a peering

@@ -54,9 +54,10 @@ func viewsOf(texts ...string) map[types.UID]View {
 
 func TestDecisions(t *testing.T) {
 	const (
-		p, q, r, s = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9" // s is the address of nobody
-		all        = p + " primary, " + q + ", " + r
-		allStale   = all + ", " + s + " down"
+		p, q, r, u, v, s = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.9" // s is the address of nobody
+		all              = p + " primary, " + q + ", " + r
+		allStale         = all + ", " + s + " down"
+		fourStale        = all + ", " + u + ", " + s + " down"
 	)
 	tests := []struct {
 		name   string
@@ -86,8 +87,23 @@ func TestDecisions(t *testing.T) {
 			waits: map[string]Reason{"a": ReasonStillStale, "b": ReasonQuorumAtRisk}},
 		{name: "two members of three are down", pods: []string{p, q, r}, views: []string{p + " primary, " + q + " down, " + r + " down, " + s + " down", "", ""},
 			waits: map[string]Reason{"a": ReasonQuorumLost}},
-		{name: "a member without a link may be reset whatever the quorum", pods: []string{p, q, r},
-			views: []string{p + " primary, " + q + " down", p + " down primary, " + q + " down, " + s + " down", ""}, due: "b"},
+		{name: "a member without a link may link by itself", pods: []string{p, q, r},
+			views: []string{p + " primary, " + q + " down", p + " down primary, " + q + " down, " + s + " down", ""}, waits: map[string]Reason{"b": ReasonStillStale}},
+		{name: "a member that does not link by itself may be reset whatever the quorum", pods: []string{p, q, r},
+			views:  []string{p + " primary, " + q + " down", p + " down primary, " + q + " down, " + s + " down", ""},
+			change: func(s *State) { s.GivenUp = map[Target]bool{{"b", gwd}: true} }, due: "b"},
+		{name: "nobody while another member has still to link, whoever reset it", pods: []string{p, q, r, u, v},
+			views: []string{fourStale, fourStale, fourStale, fourStale, v + " down"},
+			waits: map[string]Reason{"a": ReasonStillStale, "b": ReasonStillStale, "c": ReasonStillStale, "d": ReasonStillStale}},
+		{name: "nobody while another member has not found all that are linked", pods: []string{p, q, r, u},
+			views: []string{fourStale, fourStale, fourStale, p + " primary, " + q + ", " + u},
+			waits: map[string]Reason{"a": ReasonStillStale, "b": ReasonStillStale, "c": ReasonStillStale}},
+		{name: "the others when that member is given up", pods: []string{p, q, r, u}, views: []string{fourStale, fourStale, fourStale, p + " primary, " + q + ", " + u},
+			change: func(s *State) { s.GivenUp = map[Target]bool{{"d", gwd}: true} }, due: "b c", waits: map[string]Reason{"a": ReasonStillStale}},
+		{name: "a gateway counts until its pod is gone", pods: []string{p, q, r + " terminating"}, views: []string{allStale, allStale, ""},
+			waits: map[string]Reason{"a": ReasonStillStale, "b": ReasonWaitingForPods}},
+		{name: "a gateway that ends and is not missed", pods: []string{p, q, r, u, v + " terminating"}, views: []string{fourStale, fourStale, fourStale, fourStale, ""},
+			due: "b c d", waits: map[string]Reason{"a": ReasonStillStale}},
 		{name: "no primary, and time for one", pods: []string{p, q}, views: []string{p + " down, " + q + ", " + s + " down primary", p + ", " + q + " down, " + s + " down primary"},
 			change: func(s *State) { s.Patient = map[Key]bool{gwd: true} }, waits: map[string]Reason{"a": ReasonQuorumLost, "b": ReasonQuorumLost}},
 		{name: "no primary for long", pods: []string{p, q}, views: []string{p + " down, " + q + ", " + s + " down primary", p + ", " + q + " down, " + s + " down primary"}, due: "a b"},

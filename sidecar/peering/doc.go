@@ -14,19 +14,29 @@
 //
 // # What a reset may cost
 //
-// A reset drops all links of one member of one peering, also those to live members, which link again. Of the pods of a
-// service one is reset at a time, and the next one only when all links of the last one are back or took too long. Members
-// are the running pods that have the peering; peers that are gone do not count. A member is active when it has a link to the
-// primary. IBM's documentation of "show gateway-peering-status" says what a valid quorum is: the primary is up and at least
-// n/2+1 members are active. So:
+// A reset drops all links of one member of one peering, also those to live members, which link again. Members are the
+// running pods that have the peering, also those that terminate, until they are gone; peers that are gone do not count. A
+// member is active when it has a link to the primary. IBM's documentation of "show gateway-peering-status" says what a valid
+// quorum is: the primary is up and at least n/2+1 members are active. The promise is that no reset takes a quorum away. So:
 //
 //   - A member that is not active may be reset: the quorum does not change.
 //   - An active member of a peering without quorum is not reset.
-//   - An active member is reset only while n/2+1 others stay active. Groups of one and two have no member to spare, and
-//     would keep stale peers for ever, which cost them the quorum for good; there a reset needs all members active.
+//   - An active member is reset only while n/2+1 others stay active that do not terminate. Groups of one and two have no
+//     member to spare, and would keep stale peers for ever, which cost them the quorum for good; there a reset needs all
+//     members active.
 //   - The primary is reset when no other member is left that could be.
 //   - A peering without a primary is given time for its own failover. Then its members are reset, the longest running last,
 //     because it has the most data: a gateway forgets the dead by it, and the living are a quorum again.
+//
+// Of the pods of a service one is reset at a time. Nobody of a peering is reset while another member answers and is not
+// linked with all active ones, whoever is the cause: a reset of this work, of an earlier one, of a process that died, or its
+// own start. A member that takes longer than the policy's SettleLooks is given up: the others go on, as far as the quorum
+// allows, and the report names it ([ReasonLinkDown], [ReasonPeeringDisabled]) as long as it is not linked. While a peering
+// could not be enabled again, no other one is disabled for its reset, however long that takes. What a gateway says may be as
+// old as the look; the gateway to be reset, and the pods, are read again right before.
+//
+// Links that come back late may bring an address back that is gone. No work waits for that: whoever calls Work has to look
+// again some time after resets.
 //
 // # How
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -33,13 +34,20 @@ const (
 	actionless fault = "actionless" // no action, but writes
 	lossy      fault = "lossy"      // actions are done, and their answers are 500
 	stubborn   fault = "stubborn"   // no action, and enabling fails several times
+	sealed     fault = "sealed"     // no action, and enabling fails for longer than the others wait
 )
 
 // healable tells whether a gateway with the fault can be reset.
-func (f fault) healable() bool { return f == fine || f == actionless || f == lossy || f == stubborn }
+func (f fault) healable() bool { return f == fine || f == actionless || f == lossy || f.refusals() > 0 }
 
-// stubbornTries is how often a stubborn gateway refuses to be enabled, more often than one reset tries.
-const stubbornTries = enableTries + 2
+// actionless tells whether a gateway with the fault offers no action that resets a peering.
+func (f fault) actionless() bool { return f == refusing || f == actionless || f.refusals() > 0 }
+
+// refusals is how often a gateway with the fault refuses to be enabled: more often than one reset tries, or than all tries
+// together that the others wait for.
+func (f fault) refusals() int {
+	return map[fault]int{stubborn: enableTries + 2, sealed: enableTries * (DefaultSettleLooks + 3)}[f]
+}
 
 // world is a model of a service with one peering: gateways, pods, an API server with the journal. Its links follow the rules
 // that the stand-in has, without sockets.
@@ -59,8 +67,11 @@ type world struct {
 	die             context.CancelFunc
 	generation      int
 	broken          []string
-	resets          int
-	writing         bool
+	// history tells what happened, for the reader of a scenario that failed.
+	history []string
+	links   string
+	resets  int
+	writing bool
 	// relink is how long a member takes to be linked again after a reset.
 	relink time.Duration
 }
@@ -77,18 +88,51 @@ type modelGateway struct {
 	disabled bool
 	userOff  bool
 	refusals int
-	// known are rows; linked at which time, the zero time means never.
+	// known are rows, and since when they are linked.
 	known map[string]time.Time
-	// reset is when it was reset last.
+	// reset is when it was reset last, or disabled for that.
 	reset time.Time
+	// told are the stale addresses that its last answer listed.
+	told []string
 }
 
 func (w *world) violated(format string, values ...any) {
 	w.broken = append(w.broken, fmt.Sprintf(format, values...))
+	w.note("BROKEN: "+format, values...)
+}
+
+// note adds to the history.
+func (w *world) note(format string, values ...any) {
+	w.history = append(w.history, fmt.Sprintf("%8v ", time.Since(w.begin).Round(time.Millisecond))+fmt.Sprintf(format, values...))
+}
+
+// noteChange notes what every gateway is linked to, if that has changed since the last time.
+func (w *world) noteLinks() {
+	var texts []string
+	for _, g := range w.sorted() {
+		text := g.pod.Name + "=" + g.pod.IP
+		if g.pod.IP == w.primary {
+			text += " primary"
+		}
+		if g.disabled {
+			text += " disabled"
+		}
+		for _, address := range slices.Sorted(maps.Keys(g.known)) {
+			if !time.Now().Before(g.known[address]) {
+				text += " " + map[bool]string{true: "+", false: "-"}[w.up(g, address)] + strings.TrimPrefix(address, "10.0.0.")
+			}
+		}
+		texts = append(texts, text)
+	}
+	if links := strings.Join(texts, ", "); links != w.links {
+		w.links = links
+		w.note("%s", links)
+	}
 }
 
 // tick lets everything happen that is due. Callers hold the mutex.
 func (w *world) tick() {
+	defer w.noteLinks()
 	now := time.Now()
 	for len(w.events) > 0 && now.Sub(w.begin) >= w.events[0].at {
 		next := w.events[0]
@@ -174,7 +218,10 @@ func (w *world) stop(uid types.UID) { delete(w.gateways, uid) }
 // stale are the rows of a gateway that nobody accounts for.
 func (w *world) stale(g *modelGateway) []string {
 	var found []string
-	for address := range g.known {
+	for address, since := range g.known {
+		if time.Now().Before(since) {
+			continue // it is not listed
+		}
 		owned := slices.ContainsFunc(w.pods, func(pod Pod) bool { return pod.IP == address })
 		if !owned && !w.up(g, address) {
 			found = append(found, address)
@@ -197,8 +244,11 @@ func (w *world) active() (active, members []*modelGateway) {
 	return active, members
 }
 
+// patience is how long others wait for a member that was reset.
+const patience = DefaultSettleLooks * interval
+
 // check checks the promises right before a reset of a gateway.
-func (w *world) check(g *modelGateway) {
+func (w *world) check(g *modelGateway, toggle bool) {
 	w.resets++
 	if len(w.stale(g)) == 0 {
 		w.violated("reset of %s without a stale peer", g.pod.Name)
@@ -215,24 +265,64 @@ func (w *world) check(g *modelGateway) {
 		w.violated("reset of %s takes the quorum away: %d of %d", g.pod.Name, len(active), len(members))
 	}
 	for _, other := range members {
-		if other != g && w.generation == 0 && w.relinking(other) {
+		if other != g && w.relinking(other) {
 			w.violated("reset of %s while %s is not linked again", g.pod.Name, other.pod.Name)
 		}
-		if other != g && other.disabled {
+		if other != g && other.disabled && (toggle || time.Since(other.reset) < patience) {
 			w.violated("reset of %s while %s is disabled", g.pod.Name, other.pod.Name)
 		}
 		now, _ := podByUID(w.pods, other.pod.UID)
-		if other != g && g.pod.IP == w.primary && !now.Terminating && other.fault.healable() && len(w.stale(other)) > 0 {
+		if other != g && g.pod.IP == w.primary && !now.Terminating && other.fault.healable() && len(other.told) > 0 {
 			w.violated("reset of the primary %s before %s", g.pod.Name, other.pod.Name)
 		}
 	}
 }
 
-// relinking tells whether a member was reset and is not linked again.
-func (w *world) relinking(g *modelGateway) bool { return time.Now().Before(g.reset.Add(w.relink)) }
+// relinking tells whether a member was reset and is not linked again with everybody, as long as others wait for that.
+func (w *world) relinking(g *modelGateway) bool {
+	if time.Since(g.reset) >= patience {
+		return false
+	}
+	for address, since := range g.known {
+		if other := w.byAddress(address); other != nil && !other.disabled && time.Now().Before(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkReport checks that a process that is alive reports every peering that it left disabled.
+func (w *world) checkReport(p process, report Report) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for _, pod := range report.Pods {
+		g := w.gateways[pod.UID]
+		if g == nil || !g.disabled || g.userOff || p.generation != w.generation {
+			continue
+		}
+		if !slices.ContainsFunc(pod.Problems, func(p Problem) bool { return p.Reason == ReasonPeeringDisabled || p.Passing }) {
+			w.violated("%s is disabled, and the report says nothing of it: %+v", g.pod.Name, pod)
+		}
+	}
+}
+
+// linksToCome tells whether a link that a reset dropped has still to come back.
+func (w *world) linksToCome() bool {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	for _, g := range w.gateways {
+		for _, since := range g.known {
+			if time.Now().Before(since) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // forget is what a reset does.
 func (w *world) forget(g *modelGateway) {
+	w.note("%s forgets", g.pod.Name)
 	g.known, g.reset = map[string]time.Time{}, time.Now()
 	w.join(g, time.Now().Add(w.relink))
 }
@@ -253,6 +343,7 @@ func (p process) write(do func() error) error {
 	}
 	w.tick()
 	w.writes++
+	w.note("write %d", w.writes)
 	if w.writes == w.crashAt {
 		if w.after {
 			_ = do()
@@ -279,9 +370,13 @@ func (p process) Live(ctx context.Context, service Service) ([]Pod, error) {
 // Begin and End implement Journal.
 func (p process) Begin(_ context.Context, reset Reset) error {
 	return p.write(func() error {
-		if len(p.world.open) > 0 {
-			p.world.violated("two resets are open: %v and %v", p.world.open[0], reset)
+		for _, open := range p.world.open {
+			toggles := open.Strategy == StrategyAdminState && reset.Strategy == StrategyAdminState
+			if toggles || time.Since(open.Began.Time) < patience-time.Second { // Began is in whole seconds
+				p.world.violated("two resets are open: %v and %v", open, reset)
+			}
 		}
+		p.world.note("begin %s %s", reset.Pod, reset.Strategy)
 		p.world.open = append(p.world.open, reset)
 		return nil
 	})
@@ -289,6 +384,7 @@ func (p process) Begin(_ context.Context, reset Reset) error {
 
 func (p process) End(_ context.Context, reset Reset) error {
 	return p.write(func() error {
+		p.world.note("end %s %s", reset.Pod, reset.Strategy)
 		p.world.open = slices.DeleteFunc(p.world.open, func(open Reset) bool { return open == reset })
 		return nil
 	})
@@ -363,6 +459,7 @@ func (c *modelClient) PeeringStatus(ctx context.Context, _ string) (rows []datap
 		if g.disabled {
 			return nil
 		}
+		g.told = c.world.stale(g)
 		row := func(address string, up bool) {
 			link := "down"
 			if up {
@@ -384,7 +481,7 @@ func (c *modelClient) PeeringStatus(ctx context.Context, _ string) (rows []datap
 func (c *modelClient) Operations(ctx context.Context, _ string) (names []string, err error) {
 	err = c.use(ctx, func(g *modelGateway) error {
 		names = []string{"SaveConfig"}
-		if g.fault != refusing && g.fault != actionless && g.fault != stubborn {
+		if !g.fault.actionless() {
 			names = append(names, "PeeringReset")
 		}
 		return nil
@@ -420,10 +517,10 @@ func (c *modelClient) change(ctx context.Context, check, do func(*modelGateway) 
 
 func (c *modelClient) Action(ctx context.Context, _ string, body json.RawMessage) (datapower.ActionResult, error) {
 	return datapower.ActionResult{}, c.change(ctx, func(g *modelGateway) error {
-		if !strings.Contains(string(body), `"PeeringReset"`) || g.fault == refusing || g.fault == actionless || g.fault == stubborn {
+		if !strings.Contains(string(body), `"PeeringReset"`) || g.fault.actionless() {
 			return datapower.ErrUnsupported
 		}
-		c.world.check(g)
+		c.world.check(g, false)
 		return nil
 	}, func(g *modelGateway) error {
 		if g.fault != lying {
@@ -438,6 +535,9 @@ func (c *modelClient) Action(ctx context.Context, _ string, body json.RawMessage
 
 func (c *modelClient) SetAdminState(ctx context.Context, _, _ string, state datapower.AdminState) error {
 	disable := state == datapower.Disabled
+	c.world.mutex.Lock()
+	c.world.note("set %s to %s", c.uid, state)
+	c.world.mutex.Unlock()
 	return c.change(ctx, func(g *modelGateway) error {
 		if g.fault == refusing {
 			return &datapower.APIError{Status: 400}
@@ -446,20 +546,23 @@ func (c *modelClient) SetAdminState(ctx context.Context, _, _ string, state data
 			c.world.violated("%s: a peering that its user disabled was set to %s", g.pod.Name, state)
 		}
 		if disable && !g.disabled {
-			c.world.check(g)
+			c.world.check(g, true)
 		}
 		return nil
 	}, func(g *modelGateway) error {
 		if g.fault == lying {
 			return nil
 		}
-		if g.fault == stubborn && !disable && g.refusals < stubbornTries {
+		if !disable && g.refusals < g.fault.refusals() {
 			g.refusals++
 			return errModel
 		}
 		if g.disabled && !disable {
 			g.disabled = false
 			c.world.forget(g)
+		}
+		if disable && !g.disabled {
+			g.reset = time.Now()
 		}
 		g.disabled = disable
 		return nil

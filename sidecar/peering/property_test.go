@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 )
+
+// interval is the wait between two looks.
+const interval = time.Second
 
 // scenario is what a property draws.
 type scenario struct {
@@ -47,7 +51,7 @@ const (
 )
 
 func drawScenario(t *rapid.T) scenario {
-	faults := []fault{fine, fine, fine, fine, actionless, hanging, failing, lying, refusing, lossy, stubborn}
+	faults := []fault{fine, fine, fine, fine, actionless, hanging, failing, lying, refusing, lossy, stubborn, sealed}
 	s := scenario{UserOff: -1}
 	s.Faults = rapid.SliceOfN(rapid.SampledFrom(faults), 1, 5).Draw(t, "faults")
 	kinds := []string{replaced, replaced, sameIP, reused, scaled, lingering}
@@ -60,7 +64,7 @@ func drawScenario(t *rapid.T) scenario {
 		})
 	}
 	s.CrashAt = rapid.IntRange(0, 12).Draw(t, "crash at")
-	s.Relink = time.Duration(rapid.SampledFrom([]int{300, 2500}).Draw(t, "relink")) * time.Millisecond
+	s.Relink = time.Duration(rapid.SampledFrom([]int{300, 2500, 15000}).Draw(t, "relink")) * time.Millisecond
 	s.After = rapid.Bool().Draw(t, "the write is done")
 	if rapid.IntRange(0, 5).Draw(t, "user") == 0 {
 		s.UserOff = rapid.IntRange(0, len(s.Faults)-1).Draw(t, "user's")
@@ -186,13 +190,14 @@ func (s scenario) play() []string {
 		p := process{w, w.generation}
 		w.mutex.Unlock()
 		worker := New(Options{Pods: p, Gateways: p})
-		report = worker.Work(ctx, Service{Namespace: "n", Name: "s", RecoveryInterval: time.Second, Open: open}, p)
+		report = worker.Work(ctx, Service{Namespace: "n", Name: "s", RecoveryInterval: interval, Open: open}, p)
 		cancel()
+		w.checkReport(p, report)
 		time.Sleep(3 * time.Second) // until the next event or regular look
-		if w.generation != p.generation || len(w.events) > 0 {
+		// Links that come back late may bring an address that is gone back with them: the looks that follow tell.
+		if w.generation != p.generation || len(w.events) > 0 || w.linksToCome() {
 			quiet = 0
 		}
-		// Links that come back late may bring an address that is gone back with them: the regular looks that follow tell.
 	}
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
@@ -219,7 +224,10 @@ func (s scenario) play() []string {
 	if len(w.open) > 0 {
 		w.violated("the journal still has %v", w.open)
 	}
-	return w.broken
+	if len(w.broken) > 0 {
+		return append(slices.Clone(w.broken), w.history...)
+	}
+	return nil
 }
 
 func TestPromisesOfTheWork(t *testing.T) {
@@ -228,9 +236,50 @@ func TestPromisesOfTheWork(t *testing.T) {
 		var broken []string
 		synctest.Test(t, func(*testing.T) { broken = s.play() })
 		if len(broken) > 0 {
-			rt.Fatalf("%+v\n%v", s, broken)
+			rt.Fatalf("%#v\n%v", s, strings.Join(broken, "\n"))
 		}
 	})
+}
+
+// Scenarios that broke a promise once, as the property found them.
+func TestScenariosThatOnceBrokeAPromise(t *testing.T) {
+	const ms = time.Millisecond
+	for name, s := range map[string]scenario{
+		"a gateway that still links must end, and the last two others would have been reset": {
+			Faults:  []fault{fine, fine, fine},
+			Changes: []change{{0, replaced, 1100 * ms, 0}, {2, lingering, 5 * ms, 5000 * ms}, {1, replaced, 0, 0}}, Relink: 2500 * ms,
+		},
+		"a gateway that still links must end, and four others are enough": {
+			Faults:  []fault{fine, fine, fine, fine, fine},
+			Changes: []change{{4, replaced, 0, 0}, {1, lingering, 400 * ms, 5000 * ms}}, Relink: 2500 * ms,
+		},
+		"a gateway is linked to the new primary only after it was enabled late": {
+			Faults:  []fault{fine, fine, stubborn, fine},
+			Changes: []change{{0, scaled, 0, 0}, {1, replaced, 3000 * ms, 0}}, Relink: 2500 * ms,
+		},
+		"the next process does not know who was reset": {
+			Faults:  []fault{fine, fine, fine, fine, fine},
+			Changes: []change{{2, replaced, 0, 200 * ms}}, CrashAt: 3, After: true, Relink: 15000 * ms,
+		},
+		"a gateway that was enabled late has another stale peer": {
+			Faults:  []fault{fine, failing, stubborn},
+			Changes: []change{{1, replaced, 3000 * ms, 0}, {0, replaced, 0, 0}, {0, replaced, 0, 0}}, Relink: 300 * ms,
+		},
+		"a gateway cannot be enabled, and others can be reset by disabling only": {
+			Faults:  []fault{fine, fine, fine, sealed, sealed},
+			Changes: []change{{0, replaced, 1100 * ms, 0}}, CrashAt: 3, Relink: 2500 * ms,
+		},
+		"a dead address comes back with a link that was late": {
+			Faults:  []fault{fine, fine},
+			Changes: []change{{0, replaced, 0, 0}, {0, replaced, 1100 * ms, 5000 * ms}}, Relink: 15000 * ms,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var broken []string
+			synctest.Test(t, func(*testing.T) { s.UserOff = -1; broken = s.play() })
+			require.Empty(t, broken)
+		})
+	}
 }
 
 // The process dies at each write of a work that uses both strategies.
@@ -274,4 +323,22 @@ func TestAnOldLookIsNoView(t *testing.T) {
 	assert.Empty(t, r.views)
 	r.take(looked{session: sessionOf(pod), view: rowsOf("10.0.0.1 primary"), epoch: 1})
 	assert.Len(t, r.views, 1)
+}
+
+// Who is given up is named, also when it lists nothing that is wrong: a gateway that has chosen itself, for example.
+func TestAMemberWithoutALinkToThePrimaryIsReported(t *testing.T) {
+	r := New(Options{}).newRun(t.Context(), Service{}, nil)
+	defer r.close()
+	r.pods = podsOf("10.0.0.1", "10.0.0.2", "10.0.0.3")
+	two := "10.0.0.1 primary, 10.0.0.2"
+	r.views = viewsOf(two, two, "10.0.0.3 primary")
+	r.last = r.views
+	r.decision = Decide(r.state())
+	report := r.finish(t.Context())
+	assert.Empty(t, report.Pods[0].Problems)
+	assert.Empty(t, report.Pods[1].Problems)
+	require.Len(t, report.Pods[2].Problems, 1)
+	assert.Equal(t, ReasonLinkDown, report.Pods[2].Problems[0].Reason)
+	assert.Equal(t, "peering gwd of domain apiconnect has no link to its primary", report.Pods[2].Problems[0].Message)
+	assert.Equal(t, ResultFailed, report.Result())
 }

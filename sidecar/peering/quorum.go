@@ -33,10 +33,17 @@ type group struct {
 	claimed, active map[types.UID]bool
 	primary         Pod
 	quorum          Quorum
+	// apart are members that answer and are not linked with all active ones.
+	apart []Pod
+	// leaving are pods that terminate: their gateways are members until they are gone.
+	leaving []Pod
 }
 
 // active tells whether a pod's gateway is one to look at.
 func (p Pod) active() bool { return p.Running && !p.Terminating && p.IP != "" }
+
+// leaving tells whether a pod's gateway may still run, and will end.
+func (p Pod) leaving() bool { return p.Running && p.Terminating && p.IP != "" }
 
 // groupsOf makes the groups of all peerings that any gateway has, by domain and name.
 func groupsOf(state State) []group {
@@ -67,6 +74,9 @@ func groupOf(state State, key Key) group {
 			g.owners[local] = pod.UID
 			g.elsewhere = true
 		}
+		if pod.leaving() {
+			g.leaving = append(g.leaving, pod)
+		}
 		_, known := state.Views[pod.UID]
 		belongs := !member.Disabled || leftDisabled(state, pod.UID, key)
 		if pod.active() && (!known || (has && belongs)) {
@@ -75,6 +85,7 @@ func groupOf(state State, key Key) group {
 	}
 	slices.SortFunc(g.members, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
 	g.findPrimary(state)
+	g.findApart(state)
 	return g
 }
 
@@ -146,6 +157,40 @@ func (g *group) follows(member Member, primary types.UID) bool {
 	})
 }
 
+// findApart finds the members that answer and are not linked with all active ones. Of a peering without a primary nothing
+// can be said.
+func (g *group) findApart(state State) {
+	if g.primary.UID == "" {
+		return
+	}
+	for _, pod := range g.members {
+		view, known := state.Views[pod.UID]
+		member := view[g.key]
+		if !known || member.Disabled || g.strange(pod, member) != "" {
+			continue
+		}
+		if !g.active[pod.UID] || !g.knowsActive(pod, member) {
+			g.apart = append(g.apart, pod)
+		}
+	}
+}
+
+// knowsActive tells whether a member is linked with all other active ones.
+func (g *group) knowsActive(pod Pod, member Member) bool {
+	linked := map[types.UID]bool{pod.UID: true}
+	for _, row := range member.Rows {
+		if row.Up {
+			linked[g.owners[row.Address]] = true
+		}
+	}
+	for uid := range g.active {
+		if !linked[uid] {
+			return false
+		}
+	}
+	return true
+}
+
 func (g group) hasQuorum() bool {
 	return g.primary.UID != "" && len(g.active) >= needed(len(g.members))
 }
@@ -185,20 +230,37 @@ func (g group) waitForPods(state State) Wait {
 
 // mayLose tells whether the links of a member may be dropped. An empty reason means yes.
 func (g group) mayLose(state State, uid types.UID) Wait {
-	members, active := len(g.members), len(g.active)
+	members, active := len(g.members)+len(g.leaving), len(g.active)
 	if g.primary.UID == "" && state.Patient[g.key] {
 		return Wait{Reason: ReasonQuorumLost, Message: "it has no primary, and may still choose one"}
 	}
 	if !g.active[uid] {
 		return Wait{}
 	}
-	forPods := slices.ContainsFunc(g.members, func(pod Pod) bool { return !pod.Ready && !g.active[pod.UID] })
-	count := count(active, members) + " are active"
-	if active < needed(members) {
-		return Wait{Reason: ReasonQuorumLost, Message: count + ", which is no quorum", ForPods: forPods}
+	var wait Wait
+	switch {
+	case active < needed(members):
+		wait = Wait{Reason: ReasonQuorumLost, Message: count(active, members) + " are active, which is no quorum"}
+	case members > 2 && active-1 < needed(members):
+		wait = Wait{Reason: ReasonQuorumAtRisk, Message: count(active, members) + " are active, and a reset would leave no quorum for a moment"}
+	default:
+		return Wait{}
 	}
-	if members > 2 && active-1 < needed(members) {
-		return Wait{Reason: ReasonQuorumAtRisk, Message: count + ", and a reset would leave no quorum for a moment", ForPods: forPods}
+	wait.ForPods = slices.ContainsFunc(g.members, func(pod Pod) bool { return !pod.Ready && !g.active[pod.UID] })
+	if len(g.leaving) > 0 {
+		wait.Reason, wait.ForPods = ReasonWaitingForPods, true
+		wait.Message = "pod " + g.leaving[0].Name + " terminates, and without its gateway a reset would leave no quorum for a moment"
+	}
+	return wait
+}
+
+// waitForLinks tells whether a member that is apart may still link with the others. It may have been reset a moment ago, by
+// a process that is dead meanwhile too.
+func (g group) waitForLinks(state State) Wait {
+	for _, pod := range g.apart {
+		if !state.GivenUp[Target{pod.UID, g.key}] {
+			return Wait{Reason: ReasonStillStale, Message: "the gateway in pod " + pod.Name + " has still to link with the others"}
+		}
 	}
 	return Wait{}
 }

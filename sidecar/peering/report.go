@@ -133,6 +133,13 @@ func (r *run) peeringProblems(pod Pod, key Key) []Problem {
 	if len(r.decision.Stale[target]) > 0 {
 		problems = append(problems, r.stillStale(target).at(key))
 	}
+	if r.decision.Unlinked[target] {
+		problems = append(problems, Problem{
+			Reason: ReasonLinkDown, Message: key.named() + " has no link to its primary",
+			Remedy:  "See whether network policies let the gateways reach each other, and the gateway's log; restart the pod if it stays so",
+			Passing: !pod.Ready,
+		}.at(key))
+	}
 	if down := r.decision.Down[target]; len(down) > 0 {
 		problems = append(problems, Problem{
 			Reason: ReasonLinkDown, Message: key.named() + " has no link to " + strings.Join(texts(down), ", ") + ", which belongs to a pod",

@@ -49,7 +49,7 @@ func (r *run) conclude(ctx context.Context, open Reset) {
 		return
 	}
 	r.ended(ResetReport{Reset: open, Result: ResultRestored, Message: "nothing of it was left to do"})
-	r.await(open, true)
+	r.await(&settling{report: ResetReport{Reset: open}, unknown: true})
 }
 
 // restore enables a peering that a reset left disabled.
@@ -67,14 +67,19 @@ func (r *run) restore(ctx context.Context, open Reset) {
 		return
 	}
 	r.ended(ResetReport{Reset: open, Result: ResultRestored, Message: "the peering was left disabled, and is enabled again"})
-	r.await(open, false)
+	effect := &settling{report: ResetReport{Reset: open}}
+	if before := r.attempt(open.target()).settling; before != nil {
+		effect.stale, effect.linked = before.stale, before.linked
+	}
+	r.await(effect)
 	r.end(ctx, open)
 }
 
 // await makes other gateways wait until one that is reported already is linked again.
-func (r *run) await(reset Reset, unknown bool) {
-	if _, exists := podByUID(r.pods, reset.PodUID); exists {
-		r.attempt(reset.target()).settling = &settling{report: ResetReport{Reset: reset}, quiet: true, unknown: unknown}
+func (r *run) await(effect *settling) {
+	if reset := effect.report.Reset; slices.ContainsFunc(r.pods, func(pod Pod) bool { return pod.UID == reset.PodUID }) {
+		effect.quiet = true
+		r.attempt(reset.target()).settling = effect
 	}
 }
 
@@ -102,8 +107,8 @@ func (r *run) end(ctx context.Context, reset Reset) bool {
 	return err == nil
 }
 
-// reset does one reset, unless there is no way, or its reason has gone away. In the end, the pod has no view any more or
-// the target is settling, so another decision follows.
+// reset does one reset, unless there is no way, or its reason has gone away. In the end, the pod has no view any more, or
+// the target is settling, spent or waiting, so another decision follows.
 func (r *run) reset(ctx context.Context, step Step) {
 	attempt := r.attempt(step.Target)
 	pod, _ := podByUID(r.pods, step.PodUID)
@@ -119,6 +124,9 @@ func (r *run) reset(ctx context.Context, step Step) {
 			attempt.problem = Problem{Reason: ReasonNoWayToReset, Message: "no strategy is left to reset it"}
 		}
 		return
+	}
+	if attempt.toggled = way.action == nil; attempt.toggled && len(r.open) > 0 {
+		return // it waits now
 	}
 	step, due := r.confirm(ctx, pod, step)
 	if !due {
@@ -328,7 +336,7 @@ func (r *run) after(ctx context.Context, attempt *attempt, pod Pod, report Reset
 		}
 		report.Result, report.Message = ResultFailed, outcome.err.Error()
 		r.ended(report)
-		r.await(report.Reset, false)
+		r.await(effect)
 		delete(r.views, pod.UID)
 	}
 }

@@ -41,6 +41,8 @@ type run struct {
 	silent map[types.UID]int
 	// leaderless counts the looks in a row that a peering had no primary at.
 	leaderless map[Key]int
+	// apart counts the looks in a row that a gateway gave an answer at and was not linked with the others.
+	apart map[Target]int
 
 	decision Decision
 	open     []Reset
@@ -59,6 +61,8 @@ type attempt struct {
 	// problem is why nothing more is tried, or why the last try failed.
 	problem Problem
 	spent   bool
+	// toggled says that no strategy is left but the administrative state.
+	toggled bool
 	// settling is the reset whose effect is awaited.
 	settling *settling
 }
@@ -88,7 +92,7 @@ func (w *Worker) newRun(ctx context.Context, service Service, journal Journal) *
 		worker: w, service: service, journal: journal, began: w.clock.Now(), results: make(chan looked),
 		gateways: map[session]Gateway{}, flying: map[session]bool{}, late: map[session]bool{}, offered: map[offerKey][]string{},
 		views: map[types.UID]View{}, last: map[types.UID]View{}, hidden: map[types.UID][]string{}, errors: map[types.UID]Problem{},
-		silent: map[types.UID]int{}, leaderless: map[Key]int{}, attempts: map[Target]*attempt{},
+		silent: map[types.UID]int{}, leaderless: map[Key]int{}, apart: map[Target]int{}, attempts: map[Target]*attempt{},
 		found: map[Target]map[netip.Addr]bool{}, resets: map[types.UID][]ResetReport{},
 		open: append([]Reset(nil), service.Open...),
 	}
@@ -110,6 +114,7 @@ func (r *run) state() State {
 	state := State{
 		Pods: r.pods, Views: r.views, Awaited: map[types.UID]bool{}, Settling: map[Target]bool{}, Spent: map[Target]bool{},
 		Open: r.open, Unfinished: len(r.open) > 0 && r.openLooks < r.worker.policy.SettleLooks, Patient: map[Key]bool{},
+		Toggled: map[Target]bool{}, GivenUp: map[Target]bool{},
 	}
 	for _, pod := range r.pods {
 		state.Awaited[pod.UID] = r.awaited(pod)
@@ -117,6 +122,9 @@ func (r *run) state() State {
 	for target, attempt := range r.attempts {
 		if attempt.spent {
 			state.Spent[target] = true
+		}
+		if attempt.toggled {
+			state.Toggled[target] = true
 		}
 		if attempt.settling == nil {
 			continue
@@ -128,6 +136,9 @@ func (r *run) state() State {
 	}
 	for key, looks := range r.leaderless {
 		state.Patient[key] = looks < r.worker.policy.FailoverLooks
+	}
+	for target, looks := range r.apart {
+		state.GivenUp[target] = looks >= r.worker.policy.SettleLooks
 	}
 	return state
 }
@@ -169,10 +180,22 @@ func (r *run) settle() {
 		}
 	}
 	r.leaderless = leaderless
+	r.countApart()
 	for _, target := range slices.SortedFunc(maps.Keys(r.attempts), Target.compare) {
 		if attempt := r.attempts[target]; attempt.settling != nil {
 			r.settleOne(target, attempt)
 		}
+	}
+}
+
+// countApart counts the looks of gateways that are not linked with the others.
+func (r *run) countApart() {
+	maps.DeleteFunc(r.apart, func(target Target, _ int) bool {
+		_, answered := r.views[target.PodUID]
+		return answered && !r.decision.Apart[target]
+	})
+	for target := range r.decision.Apart {
+		r.apart[target]++
 	}
 }
 
@@ -182,31 +205,40 @@ func (r *run) settleOne(target Target, attempt *attempt) {
 	s.looks++
 	late := s.looks >= r.worker.policy.SettleLooks
 	pod, exists := podByUID(r.pods, target.PodUID)
-	view, known := r.views[target.PodUID]
 	if !exists || !pod.active() {
 		r.settled(attempt, ResultUnknown, "the pod is gone or terminates")
+		if exists && pod.leaving() && !late {
+			s.quiet, attempt.settling = true, s // it may still link
+		}
 		return
 	}
-	if !known {
+	view, known := r.views[target.PodUID]
+	switch {
+	case !known:
 		if late {
 			r.settled(attempt, ResultUnknown, "the gateway gives no answer any more")
 		}
 		return
+	case leftDisabled(State{Open: r.open}, target.PodUID, target.Key):
+		if late {
+			r.settled(attempt, ResultFailed, "the peering could not be enabled again yet")
+		}
+		return
 	}
-	member := view[target.Key]
-	gone := !contains(r.decision.Stale[target], s.stale)
-	if s.quiet {
-		gone = !s.unknown || len(r.decision.Stale[target]) == 0
+	left := r.decision.Stale[target]
+	gone := !contains(left, s.stale)
+	if s.quiet && s.unknown {
+		gone = len(left) == 0
 	}
-	linked := r.linked(pod, member, s.linked) && len(r.decision.Down[target]) == 0
+	linked := r.linked(pod, view[target.Key], s.linked) && len(r.decision.Down[target]) == 0 && !r.decision.Apart[target]
 	s.calm = linked && (gone || !s.unknown)
 	switch {
-	case s.quiet && (late || s.calm):
-		attempt.settling = nil
-	case s.quiet:
-	case gone && (linked || late):
+	case s.quiet && (late || s.calm), gone && (linked || late):
 		r.settled(attempt, ResultHealed, "")
-		attempt.used = map[string]bool{}
+		if gone {
+			attempt.used = map[string]bool{}
+		}
+	case s.quiet:
 	case late:
 		attempt.problem = Problem{
 			Reason: ReasonStillStale, Message: "the reset by " + s.report.Strategy + " had no effect: stale peers are still listed",
@@ -306,5 +338,5 @@ func (r *run) unsettled() bool {
 	if !allReady {
 		return false
 	}
-	return len(r.decision.Down) > 0 || len(r.decision.Lost) > 0
+	return len(r.decision.Down) > 0 || len(r.decision.Lost) > 0 || len(r.decision.Unlinked) > 0
 }

@@ -42,7 +42,7 @@ type Policy struct {
 	// they do not wait any more.
 	LookTimeout, Patience time.Duration
 	// SettleLooks is how many looks after a reset its effect may show, and how many looks all others wait for one that
-	// cannot be finished.
+	// cannot be finished, or that does not link again.
 	SettleLooks int
 	// FailoverLooks is how many looks in a row a peering without a primary may take for its own failover.
 	FailoverLooks int

@@ -130,17 +130,20 @@ func (c *call) perform(name string, run func(*peering.Member) error, parameters 
 		return nil
 	}
 	wanted := parameterName(parameters)
-	var members []*peering.Member
+	members := map[string]*peering.Member{}
 	for name, member := range c.members[domain] {
 		if wanted == "" || wanted == name {
-			members = append(members, member)
+			members[name] = member
 		}
 	}
 	c.mutex.Unlock()
 	if len(members) == 0 {
 		return fmt.Errorf("there is no gateway peering %q in domain %q", wanted, domain)
 	}
-	for _, member := range members {
+	for named, member := range members {
+		if name == c.options.Settings.ResetAction {
+			c.options.BeforeReset(domain, named)
+		}
 		if err := run(member); err != nil {
 			return err
 		}

@@ -64,6 +64,7 @@ type Fleet struct {
 	pods      map[types.NamespacedName]*pod
 	byAddress map[string]*pod
 	byService map[types.NamespacedName]map[*pod]struct{}
+	resets    map[types.NamespacedName][]Reset // by service
 }
 
 // pod is a pod that should have a live gateway.
@@ -94,7 +95,7 @@ func StartFleet(ctx context.Context, options FleetOptions) (*Fleet, error) {
 	}
 	f := &Fleet{
 		options: options, host: host, pods: map[types.NamespacedName]*pod{}, byAddress: map[string]*pod{},
-		byService: map[types.NamespacedName]map[*pod]struct{}{},
+		byService: map[types.NamespacedName]map[*pod]struct{}{}, resets: map[types.NamespacedName][]Reset{},
 	}
 	if f.proxy, err = proxy.Listen(options.Proxy, f.route); err != nil {
 		return nil, errors.Join(err, host.Close())
@@ -305,6 +306,7 @@ func (f *Fleet) newInstance(p *pod, object *corev1.Pod) (*Instance, error) {
 	}
 	options := InstanceOptions{
 		Name: p.name.String(), Address: p.address, Files: files, Network: podNetwork{f, p.service}, Settings: f.options.Settings,
+		BeforeReset: func(domain, name string) { f.noteReset(p, domain, name) },
 	}
 	if f.options.Authority != nil {
 		options.Certificate = f.issuer(p)

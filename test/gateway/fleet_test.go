@@ -147,7 +147,9 @@ func TestFleetFollowsPods(t *testing.T) {
 	_, err := c.rest("10.244.0.3").Domains(t.Context())
 	require.ErrorIs(t, err, rest.ErrUnreachable)
 	c.run("gw", "gw-2", "10.244.0.4")
-	eventually(t, c.rest("10.244.0.1"), "10.244.0.1 ok primary, 10.244.0.2 ok, 10.244.0.3 down, 10.244.0.4 ok")
+	for _, address := range []string{"10.244.0.1", "10.244.0.2"} {
+		eventually(t, c.rest(address), "10.244.0.1 ok primary, 10.244.0.2 ok, 10.244.0.3 down, 10.244.0.4 ok")
+	}
 	require.ErrorIs(t, c.fleet.Healed(namespace, "gw"), ErrNotHealed)
 
 	for _, address := range []string{"10.244.0.2", "10.244.0.1"} {
@@ -156,6 +158,20 @@ func TestFleetFollowsPods(t *testing.T) {
 		c.waitFor(address)
 	}
 	c.healed("gw", 3)
+
+	last := c.rest("10.244.0.4")
+	require.NoError(t, last.SetAdminState(t.Context(), "apiconnect", "gwd", rest.Disabled))
+	require.NoError(t, last.SetAdminState(t.Context(), "apiconnect", "gwd", rest.Enabled))
+	resets := c.fleet.Resets(namespace, "gw")
+	for i := range resets {
+		assert.False(t, resets[i].At.IsZero())
+		resets[i].At = time.Time{}
+	}
+	assert.Equal(t, []Reset{
+		{Instance: "gateways/gw-1", Peering: "apiconnect/gwd", Stale: []string{"10.244.0.3"}, Others: []string{"gateways/gw-0"}},
+		{Instance: "gateways/gw-0", Peering: "apiconnect/gwd", Primary: true, Stale: []string{"10.244.0.3"}},
+		{Instance: "gateways/gw-2", Peering: "apiconnect/gwd"},
+	}, resets)
 }
 
 // waitFor waits until a gateway has all its links up.

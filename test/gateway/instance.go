@@ -69,6 +69,8 @@ type InstanceOptions struct {
 	Network Network
 	// Certificate makes the gateway's certificate when the first connection comes; nil means that of the host.
 	Certificate func() (tls.Certificate, error)
+	// BeforeReset is called before a command drops all links of a peering; nil means that nobody wants to know.
+	BeforeReset func(domain, name string)
 	Settings    Settings
 }
 
@@ -96,6 +98,9 @@ func (h *Host) NewInstance(options InstanceOptions) *Instance {
 		host: h, options: options, start: h.clock.Now(), certificate: func() (tls.Certificate, error) { return h.certificate, nil },
 		conns: map[*target]struct{}{}, config: config.Load(options.Files), unsaved: map[string]bool{},
 		members: map[string]map[string]*peering.Member{}, queue: queue{pending: map[string]pendingAction{}},
+	}
+	if options.BeforeReset == nil {
+		i.options.BeforeReset = func(string, string) {}
 	}
 	if options.Certificate != nil {
 		i.certificate = sync.OnceValues(options.Certificate)

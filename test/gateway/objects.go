@@ -220,6 +220,9 @@ func (c *call) put(self, key, named, done string) answer {
 
 // apply gives fields to a peering and does what follows from them.
 func (c *call) apply(domain, name string, fields map[string]json.RawMessage) (found bool, err error) {
+	if string(fields["mAdminState"]) == `"disabled"` {
+		c.options.BeforeReset(domain, name)
+	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	object := c.config.Domain(domain).Peering(name)

@@ -80,9 +80,10 @@ var resourceTests = []struct {
 
 func TestResources(t *testing.T) {
 	w := newWire(t)
-	w.add("10.0.0.1", twoPeerings)
-	w.add("10.0.0.2", onePeering, func(o *InstanceOptions) { o.Network = HostNetwork{} })
-	w.add("10.0.0.3", "", func(o *InstanceOptions) { o.Network = HostNetwork{} })
+	alone := func(o *InstanceOptions) { o.Network = HostNetwork{} }
+	w.add("10.0.0.1", twoPeerings, alone)
+	w.add("10.0.0.2", onePeering, alone)
+	w.add("10.0.0.3", "", alone)
 	for _, test := range resourceTests {
 		t.Run(test.name, func(t *testing.T) {
 			answer := w.ask(t, test.address, admin, adminPassword, test.request, "")

@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/apimachinery/pkg/runtime"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -85,8 +87,8 @@ func newWorldOf(t *testing.T, options worldOptions) *world {
 		_, err := w.tryKubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
 		return err
 	})
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1beta2.AddToScheme, v1beta3.AddToScheme} {
+	scheme := kruntime.NewScheme()
+	for _, add := range []func(*kruntime.Scheme) error{clientscheme.AddToScheme, v1beta2.AddToScheme, v1beta3.AddToScheme} {
 		require.NoError(t, add(scheme))
 	}
 	config := w.cluster.RESTConfig()
@@ -132,11 +134,15 @@ func (w *world) start(name string, args ...string) *program {
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+w.cluster.KubeconfigPath(), "HTTPS_PROXY="+w.fleet.ProxyURL().String(),
 		"NO_PROXY=", "WATCH_NAMESPACE=")
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	require.NoError(w, p.cmd.Start())
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
 	go func() {
+		runtime.LockOSThread() // the signal comes when this thread ends, so it lives as long as the program
+		started <- p.cmd.Start()
 		defer close(p.ended)
 		_ = p.cmd.Wait()
 	}()
+	require.NoError(w, <-started)
 	w.Cleanup(p.kill)
 	return p
 }

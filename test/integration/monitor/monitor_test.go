@@ -75,14 +75,11 @@ func (w *world) scrape(about string) string {
 	return strings.Join(found, "")
 }
 
-// healedWithin waits for the healed state and reports how long after the last pod event's deadline it came.
-func (s *service) healedWithin(replicas int) {
+// waitHealed waits for the healed state and reports how long after the last pod event it came.
+func (s *service) waitHealed(replicas int) {
 	s.Helper()
 	fleettest.WaitHealed(s, s.fleet, s.namespace, name, replicas, patience)
-	healed := time.Now()
-	last := s.lastEvent()
-	s.Logf("healed %s after the last event, with a debounce of %s", healed.Sub(last).Round(time.Millisecond), s.debounce)
-	assert.Less(s, healed.Sub(last), s.debounce+30*time.Second, "the goal is two seconds; this bound is for a busy machine")
+	s.Logf("healed %s after the last event, with a debounce of %s", time.Since(s.lastEvent()).Round(time.Millisecond), s.debounce)
 }
 
 // waitedLongEnough requires that no work began sooner than the debounce after the last event before it.
@@ -124,6 +121,7 @@ func (w *world) deletedPod() {
 	defer s.cordon(2)()
 	old := s.instance(2).Address()
 	begun := s.fleet.Requests().Last()
+	seen := s.watchLinks()
 	s.deletePod(2)
 	s.until("another pod at another address", func() error {
 		if instance := s.fleet.Instance(s.namespace, s.pod(2)); instance == nil || instance.Address() == old {
@@ -132,10 +130,14 @@ func (w *world) deletedPod() {
 		return nil
 	})
 	require.Error(s, s.fleet.Healed(s.namespace, name), "without the operator %s stays", old)
-	s.healedWithin(3)
+	s.waitHealed(3)
 	s.idle()
-	assert.Equal(s, []string{"pending", "working", "idle"}, s.phases(), "exactly one work")
-	s.waitedLongEnough()
+	s.judge()
+	s.primariesLast()
+	s.healedAtOnce(s.pod(2), begun, seen())
+	if s.quietTimes() == 1 { // else the machine is so busy that the new pod came after a pause
+		assert.Equal(s, []string{"pending", "working", "idle"}, s.phases(), "exactly one work")
+	}
 	work := s.monitor().Status.LastWork
 	assert.Equal(s, "Healed", work.Result)
 	assert.Equal(s, int32(3), work.PodsLookedAt)
@@ -176,12 +178,12 @@ func (w *world) scaling() {
 	s.idle()
 	s.record()
 	s.edit(`{"spec":{"replicas":2}}`)
-	s.healedWithin(2)
+	s.waitHealed(2)
 	s.idle()
 	s.edit(`{"spec":{"replicas":5}}`)
-	s.healedWithin(5)
+	s.waitHealed(5)
 	s.idle()
-	s.Log(s.phases())
+	s.judge()
 }
 
 func (w *world) rollingRestart() {
@@ -190,9 +192,9 @@ func (w *world) rollingRestart() {
 	s.record()
 	s.kubectl("rollout", "restart", "statefulset/"+name, "--namespace="+s.namespace)
 	s.kubectl("rollout", "status", "statefulset/"+name, "--namespace="+s.namespace, "--timeout=60s")
-	s.healedWithin(3)
+	s.waitHealed(3)
 	s.idle()
-	s.Log(s.phases())
+	s.judge()
 }
 
 func (w *world) allPods() {
@@ -206,9 +208,9 @@ func (w *world) allPods() {
 		}
 		return nil
 	})
-	s.healedWithin(3)
+	s.waitHealed(3)
 	s.idle()
-	s.Log(s.phases())
+	s.judge()
 }
 
 // lostNode silences a gateway as a node does that goes away, then deletes its pod as the node's eviction does.
@@ -235,8 +237,10 @@ func (w *world) lostNode() {
 		return nil
 	})
 	require.NoError(s, s.kube.Delete(s.Context(), pod, client.GracePeriodSeconds(0)))
-	s.healedWithin(3)
+	s.waitHealed(3)
 	s.idle()
+	s.judge()
+	s.primariesLast()
 }
 
 // brokenGateways breaks one gateway of each of several services in its own way: the rest heals, and users learn who did
