@@ -12,8 +12,10 @@ import (
 	"github.com/operator-framework/api/pkg/operators/v1alpha1"
 	"github.com/operator-framework/api/pkg/validation"
 	interfaces "github.com/operator-framework/api/pkg/validation/interfaces"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"sigs.k8s.io/yaml"
+	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 )
 
 const repository = "../.."
@@ -132,6 +134,36 @@ func TestWhatTheScorecardLooksAt(t *testing.T) {
 	}
 }
 
+// An API server that is asked to be strict, and server-side apply, refuse what the definition does not declare.
+func TestTheExamplesHaveNoFieldThatTheirVersionDoesNotHave(t *testing.T) {
+	bundle, _ := made(t)
+	var examples []map[string]any
+	if err := json.Unmarshal([]byte(bundle.CSV.Annotations["alm-examples"]), &examples); err != nil {
+		t.Fatal(err)
+	}
+	schemas := map[string]*structural.Structural{}
+	for _, crd := range definitions(t, bundle) {
+		for _, v := range crd.Spec.Versions {
+			internal := &apiextensions.JSONSchemaProps{}
+			if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.Schema.OpenAPIV3Schema, internal, nil); err != nil {
+				t.Fatal(err)
+			}
+			schema, err := structural.NewStructural(internal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			schemas[crd.Spec.Names.Kind+" "+crd.Spec.Group+"/"+v.Name] = schema
+		}
+	}
+	for _, example := range examples {
+		kind := example["kind"].(string) + " " + example["apiVersion"].(string)
+		unknown := pruning.PruneWithOptions(example, schemas[kind], true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+		if len(unknown) > 0 {
+			t.Errorf("%s: %v", kind, unknown)
+		}
+	}
+}
+
 func definitions(t *testing.T, bundle *manifests.Bundle) []*apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	if len(bundle.V1CRDs) != 2 {
@@ -211,24 +243,61 @@ func TestTheImagesLabelsAreTheAnnotations(t *testing.T) {
 
 func TestTheCatalogueNamesTheBundle(t *testing.T) {
 	_, folder := made(t, "--bundle-image=registry.example.com/bundle@sha256:"+strings.Repeat("1", 64), "--replaces=0.0.9")
-	text, err := os.ReadFile(filepath.Join(folder, "catalog", packageName, "catalog.yaml"))
+	blobs, err := readCatalogue(filepath.Join(folder, "catalog", packageName, "catalog.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	schemas := map[string]map[string]any{}
-	for _, document := range strings.Split(string(text), "---\n")[1:] {
-		var blob map[string]any
-		if err := yaml.Unmarshal([]byte(document), &blob); err != nil {
-			t.Fatal(err)
-		}
-		schemas[blob["schema"].(string)] = blob
+	schemas := map[any]blob{}
+	for _, b := range blobs {
+		schemas[b["schema"]] = b
 	}
-	entry := schemas["olm.channel"]["entries"].([]any)[0].(map[string]any)
-	if schemas["olm.package"]["defaultChannel"] != schemas["olm.channel"]["name"] || entry["name"] != schemas["olm.bundle"]["name"] {
+	entry := schemas[schemaChannel]["entries"].([]any)[0].(map[string]any)
+	if schemas[schemaPackage]["defaultChannel"] != schemas[schemaChannel]["name"] || entry["name"] != schemas[schemaBundle]["name"] {
 		t.Errorf("package, channel and bundle do not belong together: %v", entry)
 	}
-	if entry["replaces"] != "datapower-operator.v0.0.9" || !strings.HasSuffix(schemas["olm.bundle"]["image"].(string), strings.Repeat("1", 64)) {
+	if entry["replaces"] != "datapower-operator.v0.0.9" || !strings.HasSuffix(schemas[schemaBundle]["image"].(string), strings.Repeat("1", 64)) {
 		t.Errorf("entry %v", entry)
+	}
+}
+
+func TestTheCatalogueKeepsEarlierVersions(t *testing.T) {
+	folder := t.TempDir()
+	release := func(args ...string) error {
+		return run(append([]string{"--repository=" + repository, "--output=" + filepath.Join(folder, "bundle"), "--catalog=" + folder}, args...))
+	}
+	for range 2 { // made again, a version is there once
+		for _, args := range [][]string{{"--version=0.1.0", "--bundle-image=first"}, {"--version=0.1.1", "--bundle-image=second", "--replaces=0.1.0"}} {
+			if err := release(args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := release("--version=0.1.2"); err == nil || !strings.Contains(err.Error(), "nothing replaces datapower-operator.v0.1.1 and datapower-operator.v0.1.2") {
+		t.Errorf("a channel with two ends: %v", err)
+	}
+	blobs, err := readCatalogue(filepath.Join(folder, packageName, "catalog.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var images []any
+	var entries []any
+	for _, b := range blobs {
+		switch b["schema"] {
+		case schemaBundle:
+			images = append(images, b["image"])
+		case schemaChannel:
+			entries = append(entries, b["entries"].([]any)...)
+		}
+	}
+	if !slices.Equal(images, []any{"first", "second"}) {
+		t.Errorf("bundles: %v", images)
+	}
+	text, err := json.Marshal(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `[{"name":"datapower-operator.v0.1.0"},{"name":"datapower-operator.v0.1.1","replaces":"datapower-operator.v0.1.0"}]`; string(text) != want {
+		t.Errorf("entries: %s", text)
 	}
 }
 

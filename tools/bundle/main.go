@@ -42,7 +42,7 @@ func run(args []string) error {
 	flags := flag.NewFlagSet("bundle", flag.ContinueOnError)
 	flags.StringVar(&o.repository, "repository", "../..", "root of the repository")
 	flags.StringVar(&o.output, "output", "", "folder of the bundle; empty means bundle/ of the repository")
-	flags.StringVar(&o.catalogue, "catalog", "", "folder of the catalogue; empty means catalog/ of the repository")
+	flags.StringVar(&o.catalogue, "catalog", "", "folder of the catalogue, where other versions stay; empty means catalog/ of the repository")
 	flags.StringVar(&o.version, "version", "", "version of the operator, for example 0.1.0")
 	flags.StringVar(&o.image, "image", "", "image of the operator, best by digest; empty means what config/ says")
 	flags.StringVar(&o.bundleImage, "bundle-image", "", "image of the bundle, for the catalogue")
@@ -84,11 +84,7 @@ func generate(o options) error {
 			return err
 		}
 	}
-	text, err := catalogueOf(o, sources)
-	if err != nil {
-		return err
-	}
-	return write(filepath.Join(o.catalogue, packageName, "catalog.yaml"), text)
+	return writeCatalogue(filepath.Join(o.catalogue, packageName, "catalog.yaml"), o, sources)
 }
 
 func write(path string, text []byte) error {

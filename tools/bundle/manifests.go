@@ -48,15 +48,10 @@ func bundleOf(o options, s sources) (map[string][]byte, error) {
 }
 
 // beside tells of what lies in the bundle as it is. Deployment, ServiceAccount and the operator's roles are in the
-// ClusterServiceVersion; the namespace and its policies are the administrator's, the priority would be too.
+// ClusterServiceVersion; the namespace and its policies are the administrator's, and so is what belongs to no namespace, roles for
+// users and the priority: OLM would leave it when the operator goes. It makes roles for users itself.
 func beside(o object) bool {
-	switch o.kind() {
-	case "Service", "PodDisruptionBudget": // a NetworkPolicy is a kind that bundles cannot have
-		return true
-	case "ClusterRole":
-		return !strings.HasPrefix(o.name(), namespace+".")
-	}
-	return false
+	return o.kind() == "Service" || o.kind() == "PodDisruptionBudget" // older versions of OLM refuse a NetworkPolicy
 }
 
 // anywhere takes the namespace off: OLM puts the objects where it installs the operator.
@@ -100,55 +95,4 @@ func scorecard() map[string]any {
 		}}},
 		"storage": map[string]any{"spec": map[string]any{"mountPath": map[string]any{}}},
 	}
-}
-
-// shown is what a catalogue tells of a ClusterServiceVersion (olm.csv.metadata of operator-registry); the rest is in the bundle's
-// image.
-func shown(csv map[string]any) map[string]any {
-	meta, spec := csv["metadata"].(map[string]any), csv["spec"].(map[string]any)
-	out := map[string]any{"annotations": meta["annotations"], "labels": meta["labels"], "crdDescriptions": spec["customresourcedefinitions"]}
-	for _, key := range []string{
-		"description", "displayName", "installModes", "keywords", "links", "maintainers", "maturity", "minKubeVersion", "provider",
-	} {
-		out[key] = spec[key]
-	}
-	return out
-}
-
-// catalogueOf is a file-based catalogue with the bundle in it.
-func catalogueOf(o options, s sources) ([]byte, error) {
-	entry := map[string]any{"name": packageName + ".v" + o.version}
-	if o.replaces != "" {
-		entry["replaces"] = packageName + ".v" + o.replaces
-	}
-	properties := []any{map[string]any{"type": "olm.package", "value": map[string]any{"packageName": packageName, "version": o.version}}}
-	for _, definition := range s.definitions {
-		for _, gvk := range kindsOf(definition) {
-			properties = append(properties, map[string]any{"type": "olm.gvk", "value": gvk})
-		}
-	}
-	csv, err := csvOf(o, s)
-	if err != nil {
-		return nil, err
-	}
-	properties = append(properties, map[string]any{"type": "olm.csv.metadata", "value": shown(csv)})
-	images := []any{map[string]any{"name": "", "image": o.bundleImage}}
-	for _, related := range relatedImages(o, s) {
-		images = append(images, map[string]any{"name": related.Name, "image": related.Image})
-	}
-	var out []byte
-	for _, blob := range []any{
-		map[string]any{"schema": "olm.package", "name": packageName, "defaultChannel": channel, "description": summary,
-			"icon": map[string]any{"base64data": s.icon, "mediatype": "image/svg+xml"}},
-		map[string]any{"schema": "olm.channel", "package": packageName, "name": channel, "entries": []any{entry}},
-		map[string]any{"schema": "olm.bundle", "name": packageName + ".v" + o.version, "package": packageName, "image": o.bundleImage,
-			"properties": properties, "relatedImages": images},
-	} {
-		text, err := yaml.Marshal(blob)
-		if err != nil {
-			return nil, fmt.Errorf("writing the catalogue: %w", err)
-		}
-		out = append(append(out, "---\n"...), text...)
-	}
-	return out, nil
 }
