@@ -41,7 +41,7 @@ cluster down >/dev/null
 say "images"
 mkdir -p "$out"
 image() { bin/image --arch="$arch" "$@"; } # what is built from the same sources is the same
-image --repository=. --output="$out/operator.tar" --version=0.1.0
+image --repository=. --output="$out/operator.tar" --version=0.1.0 --by-digest # OLM's bundle wants the digest
 # One program, by the names that the samples' services come to.
 for name in datapower-nonprod:10.6.0.10sr1 datapower-deved:10.6.5.0; do
   make image-gateway GATEWAY_IMAGE="cp.icr.io/cp/datapower/$name" GATEWAY_ARCHIVE="$out/${name%:*}.tar"
