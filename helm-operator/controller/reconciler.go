@@ -212,7 +212,7 @@ func (p *pass) hibernate(ctx context.Context) error {
 	p.memo.digest, p.memo.inventory, p.memo.deployed, p.memo.lost = "", nil, nil, nil
 	p.status.DeployedRelease = nil
 	p.status.ObservedGeneration = p.cr.GetGeneration()
-	p.set(status.Deployed, metav1.ConditionFalse, "Hibernated", "the objects are deleted until annotation "+datapower.HibernateAnnotation+" is removed")
+	p.set(status.Deployed, metav1.ConditionFalse, reasonHibernated, "the objects are deleted until annotation "+datapower.HibernateAnnotation+" is removed")
 	p.set(status.ReleaseFailed, metav1.ConditionFalse, "Hibernated", "")
 	p.set(status.Irreconcilable, metav1.ConditionFalse, "Hibernated", "")
 	return nil

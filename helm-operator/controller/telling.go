@@ -10,6 +10,9 @@ import (
 	"github.com/datapower-operator/datapower-operator/helm-operator/status"
 )
 
+// reasonHibernated is the reason of Deployed when the objects were deleted on demand.
+const reasonHibernated = "Hibernated"
+
 // forget drops what is remembered and told of a resource.
 func (r *Reconciler) forget(name types.NamespacedName) {
 	r.memos.forget(name)
@@ -38,7 +41,7 @@ func releaseState(conditions []metav1.Condition) metrics.State {
 		return metrics.Irreconcilable
 	case deployed != nil && deployed.Status == metav1.ConditionTrue:
 		return metrics.Deployed
-	case deployed != nil && deployed.Status == metav1.ConditionFalse:
+	case deployed != nil && deployed.Status == metav1.ConditionFalse && deployed.Reason == reasonHibernated:
 		return metrics.Uninstalled
 	}
 	return metrics.Pending
