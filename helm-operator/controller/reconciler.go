@@ -62,7 +62,7 @@ const (
 
 // Reconciler reconciles the custom resources of one watch.
 type Reconciler struct {
-	client     client.Client
+	client     client.Client // reads resources of the watch live, as it does all unstructured objects
 	resources  client.Reader // cached
 	config     *rest.Config
 	watch      watches.Watch
@@ -304,7 +304,13 @@ func (p *pass) finalize(ctx context.Context) error {
 	}
 	done, err := p.uninstall(ctx, actions, p.control.UninstallWait)
 	if err == nil && done && *p.memo.lost {
-		err = p.deleteOrphans(ctx, actions)
+		if p.gone, err = p.isLetGo(ctx); p.gone {
+			p.forget(client.ObjectKeyFromObject(p.cr))
+			return nil
+		}
+		if err == nil {
+			err = p.deleteOrphans(ctx, actions)
+		}
 	}
 	if err != nil {
 		p.set(status.ReleaseFailed, metav1.ConditionTrue, "UninstallError", err.Error())
@@ -325,6 +331,19 @@ func (p *pass) finalize(ctx context.Context) error {
 	p.forget(client.ObjectKeyFromObject(p.cr))
 	p.gone = true
 	return nil
+}
+
+// isLetGo tells whether an earlier reconcile has let the resource go, which the cache may not know yet. Without a release it
+// looks like one whose release was lost, for which every kind of the API server is asked.
+func (p *pass) isLetGo(ctx context.Context) (bool, error) {
+	now := &unstructured.Unstructured{}
+	now.SetGroupVersionKind(p.watch.GroupVersionKind)
+	err := p.client.Get(ctx, client.ObjectKeyFromObject(p.cr), now)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("read the resource again: %w", err)
+	}
+	return err != nil || now.GetUID() != p.cr.GetUID() ||
+		!controllerutil.ContainsFinalizer(now, Finalizer) && !controllerutil.ContainsFinalizer(now, LegacyFinalizer), nil
 }
 
 // helm returns a client for Helm's verbs with the drift rules of the watch and of the resource.

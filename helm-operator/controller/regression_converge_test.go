@@ -9,8 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/datapower-operator/datapower-operator/helm-operator/inventory"
 )
@@ -211,6 +213,37 @@ func TestNobodyLooksForOrphansOfAReleaseThatIsThere(t *testing.T) {
 			assert.True(t, apierrors.IsNotFound(o.kube.Get(context.Background(), gw, resource())), "the finalizer is gone")
 		})
 	}
+}
+
+// lagging is a cache that still shows a resource.
+type lagging struct {
+	client.Reader
+	shown *unstructured.Unstructured
+}
+
+func (l lagging) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	l.shown.DeepCopyInto(into.(*unstructured.Unstructured))
+	return nil
+}
+
+// A cache that lags shows a resource that was let go as one without a release, like one whose release was lost.
+func TestNobodyLooksForOrphansOfAResourceThatWasLetGo(t *testing.T) {
+	o := newOperator(t)
+	o.want("a=1")
+	o.settles()
+	require.NoError(t, o.kube.Delete(context.Background(), o.get()))
+	shown := o.get()
+	_, err := o.reconcile()
+	require.NoError(t, err)
+	o.reasons()
+	o.Reconciler.resources = lagging{Reader: o.kube, shown: shown}
+	o.Reconciler.orphans = func(context.Context, types.UID) ([]inventory.Ref, error) {
+		require.Fail(t, "a look at every kind")
+		return nil, nil
+	}
+	_, err = o.reconcile()
+	require.NoError(t, err)
+	assert.Empty(t, o.reasons())
 }
 
 // An informer that is started after a write takes what happened in between for the state to begin with: no event, and no
