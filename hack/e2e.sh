@@ -66,7 +66,7 @@ if [ "${E2E_ONLY:-manifests}" = manifests ]; then
   say "installation by manifests"
   archives=()
   for archive in "$out"/*.tar; do archives+=(--image "$archive"); done
-  cluster up --real-node "${archives[@]}"
+  cluster up --real-node --audit-log "${archives[@]}"
   go test -count=1 -timeout 30m -v ./test/e2e/manifests
 fi
 

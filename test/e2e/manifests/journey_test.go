@@ -38,6 +38,7 @@ func TestTheJourneyOfAnInstallationByManifests(t *testing.T) {
 	w.phase("published files of older versions are converted", w.convert)
 	w.phase("Prometheus scrapes every replica", w.scrape)
 	w.phase("another replica leads when the leader dies", w.failOver)
+	w.phase("the operator's roles are what it used", w.compareRights)
 	w.phase("the uninstallation leaves the gateways' data and nothing else", w.uninstall)
 	t.Logf("phases:\n%s", strings.Join(w.timings, "\n"))
 }
