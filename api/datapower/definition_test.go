@@ -25,6 +25,12 @@ func column(name, kind, path string) apiextensionsv1.CustomResourceColumnDefinit
 	return apiextensionsv1.CustomResourceColumnDefinition{Name: name, Type: kind, JSONPath: path}
 }
 
+// wide is a column that only kubectl get -o wide shows. Ours are added: the others are as users know them.
+func wide(column apiextensionsv1.CustomResourceColumnDefinition) apiextensionsv1.CustomResourceColumnDefinition {
+	column.Priority = 1
+	return column
+}
+
 var (
 	ageColumn     = column("Age", "date", ".metadata.creationTimestamp")
 	readyColumn   = column("Ready", "string", `.status.conditions[?(@.type=="Ready")].status`)
@@ -100,6 +106,9 @@ var definitionTests = map[string]struct {
 					column("Work Pending", "boolean", ".status.workPending"),
 					column("Work In-Progress", "boolean", ".status.workInProgress"),
 					ageColumn,
+					wide(column("Peering Healthy", "string", `.status.conditions[?(@.type=="PeeringHealthy")].status`)),
+					wide(column("Reason", "string", `.status.conditions[?(@.type=="PeeringHealthy")].reason`)),
+					wide(column("Last Work", "string", ".status.lastWork.result")),
 				},
 				subresources: statusOnly,
 			},

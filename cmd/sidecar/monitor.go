@@ -31,7 +31,7 @@ func (m *monitorSettings) bind(flags *pflag.FlagSet) {
 	flags.DurationVar(&m.policy.Tick, "monitor-look-interval", m.policy.Tick,
 		"How often gateways to which nothing happens are looked at.")
 	flags.DurationVar(&m.policy.Retry, "monitor-retry-interval", m.policy.Retry,
-		"How soon gateways are looked at again after a problem; it doubles each time, up to the look interval.")
+		"How soon gateways are looked at again after a problem or a reset; it doubles each time, up to the look interval.")
 	flags.IntVar(&m.policy.Workers, "monitor-workers", m.policy.Workers,
 		"How many services' gateways are worked on at the same time.")
 	flags.StringArrayVar(&m.actions, "peering-reset-action", nil,

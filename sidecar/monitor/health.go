@@ -122,16 +122,17 @@ func healthMessage(report peering.Report) string {
 func podText(pod peering.PodReport) (text string, fine bool) {
 	var parts []string
 	for _, p := range pod.Peerings {
-		if len(p.Stale) > 0 {
+		explained := slices.ContainsFunc(pod.Problems, func(problem peering.Problem) bool {
+			return problem.Domain == p.Domain && problem.Peering == p.Name
+		})
+		if len(p.Stale) > 0 && !explained {
 			parts = append(parts, fmt.Sprintf("%s/%s has stale peers %s", p.Domain, p.Name, addresses(p.Stale)))
 		}
-		if len(p.Down) > 0 {
+		if len(p.Down) > 0 && !explained {
 			parts = append(parts, fmt.Sprintf("%s/%s has no link to %s", p.Domain, p.Name, addresses(p.Down)))
 		}
 	}
-	for _, problem := range pod.Problems {
-		parts = append(parts, problemText(problem))
-	}
+	parts = append(parts, problemTexts(pod.Problems)...)
 	if len(parts) > 0 {
 		return pod.Name + ": " + strings.Join(parts, ", "), false
 	}
@@ -150,14 +151,42 @@ func addresses(all []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(all[:shown], " "), len(all)-shown)
 }
 
-func problemText(problem peering.Problem) string {
-	where := ""
-	if problem.Peering != "" {
-		where = problem.Domain + "/" + problem.Peering + " "
-	} else if problem.Domain != "" {
-		where = "domain " + problem.Domain + " "
+// problemTexts are the texts of problems: of those that differ in nothing but the place, one.
+func problemTexts(problems []peering.Problem) []string {
+	var texts []string
+	for i, problem := range problems {
+		same := func(other peering.Problem) bool {
+			return other.Reason == problem.Reason && other.Message == problem.Message && other.Remedy == problem.Remedy
+		}
+		if slices.ContainsFunc(problems[:i], same) {
+			continue
+		}
+		var places []string
+		for _, other := range problems[i:] {
+			if place := placeOf(other); place != "" && same(other) {
+				places = append(places, place)
+			}
+		}
+		texts = append(texts, textAt(strings.Join(places, " "), problem))
 	}
-	text := where + string(problem.Reason)
+	return texts
+}
+
+func problemText(problem peering.Problem) string { return textAt(placeOf(problem), problem) }
+
+// placeOf is the peering or the domain of a problem, empty when it is one of the whole gateway or service.
+func placeOf(problem peering.Problem) string {
+	switch {
+	case problem.Peering != "":
+		return problem.Domain + "/" + problem.Peering
+	case problem.Domain != "":
+		return "domain " + problem.Domain
+	}
+	return ""
+}
+
+func textAt(place string, problem peering.Problem) string {
+	text := strings.TrimPrefix(place+" "+string(problem.Reason), " ")
 	if problem.Message != "" {
 		text += ": " + strings.TrimSuffix(problem.Message, ".")
 	}
@@ -211,8 +240,8 @@ func podWork(pod peering.PodReport) []string {
 	for _, reset := range pod.Resets {
 		texts = append(texts, resetText(reset))
 	}
-	for _, problem := range pod.Problems {
-		texts = append(texts, pod.Name+": "+problemText(problem))
+	for _, text := range problemTexts(pod.Problems) {
+		texts = append(texts, pod.Name+": "+text)
 	}
 	return texts
 }

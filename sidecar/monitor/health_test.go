@@ -72,6 +72,19 @@ func TestHealth(t *testing.T) {
 			status: "False", reason: "WaitingForPods", phase: datapower.PhaseRunning,
 			message: "looked at 1 of 1 gateways; gw-0: apiconnect/gwd LinkDown: no link",
 		},
+		"stale peers of two peerings, and why they stay": {
+			pods: []peering.PodReport{podReport("gw-0", func(p *peering.PodReport) {
+				p.Peerings[0].Stale = []string{"10.0.0.9"}
+				for _, name := range []string{"gwd", "tms"} {
+					p.Problems = append(p.Problems, peering.Problem{Reason: peering.ReasonStillStale, Domain: "apiconnect", Peering: name,
+						Message: "it still lists 10.0.0.9", Remedy: "Restart the pod."})
+				}
+				p.Problems = append(p.Problems, unreachable)
+			})},
+			status: "False", reason: "StillStale", phase: datapower.PhaseFailed,
+			message: "looked at 1 of 1 gateways; gw-0: apiconnect/gwd apiconnect/tms StillStale: it still lists 10.0.0.9 (Restart the pod), " +
+				"GatewayUnreachable: no answer (Look at the pod)",
+		},
 		"a peering without quorum": {
 			pods: []peering.PodReport{podReport("gw-0", func(p *peering.PodReport) {
 				p.Problems = []peering.Problem{{Reason: peering.ReasonQuorumLost, Domain: "apiconnect", Peering: "gwd", Message: "no primary"}}

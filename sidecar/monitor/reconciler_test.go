@@ -186,7 +186,10 @@ func TestHealedPeeringsAreLookedAtAgainSoon(t *testing.T) {
 	b.looked()
 	b.worker.work = func(context.Context, peering.Journal) peering.Report {
 		return peering.Report{Pods: []peering.PodReport{{
-			Name: "gw-0", LookedAt: true, Resets: []peering.ResetReport{{Result: peering.ResultHealed}},
+			Name: "gw-0", UID: "pod-uid", LookedAt: true, Resets: []peering.ResetReport{{
+				Reset: peering.Reset{Pod: "gw-0", PodUID: "pod-uid", Domain: "apiconnect", Peering: "gwd", Strategy: "action:Reset"},
+				Stale: []string{"10.0.0.9"}, Result: peering.ResultHealed,
+			}},
 		}}}
 	}
 	b.event("set-uid")
@@ -198,6 +201,9 @@ func TestHealedPeeringsAreLookedAtAgainSoon(t *testing.T) {
 		return status.LastWork != nil && status.LastWork.Result == "Healed" && !status.WorkInProgress
 	})
 	assert.Equal(t, DefaultPolicy.Retry, b.reconcile())
+	assert.Equal(t, `"level"=0 "msg"="Reset the peering of a gateway" "Monitor.Name"="gw" "Pod.Name"="gw-0" "Pod.Namespace"="gateways" `+
+		`"Pod.UID"="pod-uid" "Domain"="apiconnect" "Peering"="gwd" "Strategy"="action:Reset" "Stale"=["10.0.0.9"] "Result"="healed" `+
+		`"Message"=""`, b.lines[len(b.lines)-1])
 	looks := b.looks()
 	b.clock.SetTime(after(10*time.Second + DefaultPolicy.Retry))
 	b.reconcile()

@@ -31,6 +31,12 @@ const (
 	EventParkedConflict = "V1beta1SettingsKept"
 )
 
+// Log lines beside those of pod events, whose keys are the same.
+const (
+	msgReset   = "Reset the peering of a gateway"
+	msgProblem = "Warning: Gateway peering is not in order"
+)
+
 // Actions of events: what the operator was doing.
 const (
 	actionWatch   = "WatchPods"
@@ -111,6 +117,9 @@ func (r *Reconciler) tellResets(monitor *v1beta2.DataPowerMonitor, report peerin
 		var done, failed []string
 		for _, reset := range pod.Resets {
 			r.Metrics.reset(reset)
+			r.Log.Info(msgReset, "Monitor.Name", monitor.Name, "Pod.Name", pod.Name, "Pod.Namespace", monitor.Namespace, "Pod.UID", pod.UID,
+				"Domain", reset.Domain, "Peering", reset.Peering, "Strategy", reset.Strategy, "Stale", reset.Stale,
+				"Result", reset.Result, "Message", reset.Message)
 			if reset.Result == peering.ResultHealed || reset.Result == peering.ResultRestored {
 				done = append(done, resetText(reset))
 			} else {
@@ -142,6 +151,8 @@ func (r *Reconciler) tellProblems(e *entry, report peering.Report) {
 		if silent || known.Has(id) {
 			return
 		}
+		r.Log.Info(msgProblem, "Monitor.Name", e.key.Name, "Pod.Name", name, "Pod.Namespace", e.key.Namespace,
+			"Domain", problem.Domain, "Peering", problem.Peering, "Reason", problem.Reason, "Message", problem.Message)
 		note := problemText(problem)
 		if name != "" {
 			note = "pod " + name + ": " + note

@@ -269,6 +269,11 @@ func TestScenariosThatOnceBrokeAPromise(t *testing.T) {
 			Faults:  []fault{fine, fine, fine, sealed, sealed},
 			Changes: []change{{0, replaced, 1100 * ms, 0}}, CrashAt: 3, Relink: 2500 * ms,
 		},
+		"a pod has the stale address for a moment, which then is stale again": {
+			Faults: []fault{fine, failing, refusing, actionless, actionless},
+			Changes: []change{{2, replaced, 1100 * ms, 0}, {4, replaced, 100 * ms, 200 * ms}, {2, reused, 100 * ms, 0}, {2, replaced, 0, 0},
+				{2, sameIP, 0, 0}}, CrashAt: 9, Relink: 15000 * ms,
+		},
 		"a dead address comes back with a link that was late": {
 			Faults:  []fault{fine, fine},
 			Changes: []change{{0, replaced, 0, 0}, {0, replaced, 1100 * ms, 5000 * ms}}, Relink: 15000 * ms,
@@ -339,6 +344,6 @@ func TestAMemberWithoutALinkToThePrimaryIsReported(t *testing.T) {
 	assert.Empty(t, report.Pods[1].Problems)
 	require.Len(t, report.Pods[2].Problems, 1)
 	assert.Equal(t, ReasonLinkDown, report.Pods[2].Problems[0].Reason)
-	assert.Equal(t, "peering gwd of domain apiconnect has no link to its primary", report.Pods[2].Problems[0].Message)
+	assert.Equal(t, "no link to the primary", report.Pods[2].Problems[0].Message)
 	assert.Equal(t, ResultFailed, report.Result())
 }

@@ -51,7 +51,7 @@ func (r *run) lost(key Key) Problem {
 	passing := slices.ContainsFunc(r.pods, func(pod Pod) bool { return !pod.Ready || !pod.active() })
 	return Problem{
 		Reason: ReasonQuorumLost, Domain: key.Domain, Peering: key.Peering, Passing: passing,
-		Message: key.named() + " has no quorum: " + count(quorum.Active, quorum.Members) + " are active, and " + message, Remedy: remedyQuorum,
+		Message: "no quorum: " + count(quorum.Active, quorum.Members) + " are active, and " + message, Remedy: remedyQuorum,
 	}
 }
 
@@ -126,7 +126,7 @@ func (r *run) peeringProblems(pod Pod, key Key) []Problem {
 	}
 	if reason := r.decision.Strange[target]; reason != "" {
 		problems = append(problems, Problem{
-			Reason: ReasonBadAnswer, Message: "nothing can be said of " + key.named() + ": " + reason,
+			Reason: ReasonBadAnswer, Message: "nothing can be said of its members: " + reason,
 			Remedy: "Give the peering a local address that is the pod's, for example by a host alias that the gateway sets at its start",
 		}.at(key))
 	}
@@ -135,14 +135,14 @@ func (r *run) peeringProblems(pod Pod, key Key) []Problem {
 	}
 	if r.decision.Unlinked[target] {
 		problems = append(problems, Problem{
-			Reason: ReasonLinkDown, Message: key.named() + " has no link to its primary",
+			Reason: ReasonLinkDown, Message: "no link to the primary",
 			Remedy:  "See whether network policies let the gateways reach each other, and the gateway's log; restart the pod if it stays so",
 			Passing: !pod.Ready,
 		}.at(key))
 	}
 	if down := r.decision.Down[target]; len(down) > 0 {
 		problems = append(problems, Problem{
-			Reason: ReasonLinkDown, Message: key.named() + " has no link to " + strings.Join(texts(down), ", ") + ", which belongs to a pod",
+			Reason: ReasonLinkDown, Message: "no link to " + strings.Join(texts(down), ", ") + ", the address of a pod",
 			Remedy:  "See whether network policies let the gateways reach each other, and whether those gateways have the peering enabled",
 			Passing: slices.ContainsFunc(down, r.ownerChanges),
 		}.at(key))
@@ -160,7 +160,7 @@ func (r *run) ownerChanges(address netip.Addr) bool {
 
 // stillOpen is the problem of a peering that a reset may have left disabled.
 func (r *run) stillOpen(target Target) Problem {
-	message := target.Key.named() + " may still be disabled after a reset"
+	message := "it may still be disabled after a reset"
 	if attempt := r.attempts[target]; attempt != nil && attempt.problem.Message != "" {
 		message += ": " + attempt.problem.Message
 	}
@@ -172,7 +172,7 @@ func (r *run) stillOpen(target Target) Problem {
 
 // stillStale is the problem of a peering that still lists stale peers.
 func (r *run) stillStale(target Target) Problem {
-	listed := target.Key.named() + " still lists " + strings.Join(texts(r.decision.Stale[target]), ", ")
+	listed := "it still lists " + strings.Join(texts(r.decision.Stale[target]), ", ")
 	attempt := r.attempts[target]
 	if attempt != nil && attempt.spent {
 		problem := attempt.problem
@@ -202,7 +202,7 @@ func waitProblem(listed string, wait Wait) Problem {
 		ReasonQuorumAtRisk: "Bring the other members up: each running pod of the service must be linked to the primary",
 	}[wait.Reason]
 	return Problem{
-		Reason: wait.Reason, Message: listed + "; it is not reset, because " + wait.Message, Passing: wait.ForPods,
+		Reason: wait.Reason, Message: listed + " and is not reset, because " + wait.Message, Passing: wait.ForPods,
 		Remedy: cmp.Or(remedy, "The operator looks again with the next pod event or at its next regular look"),
 	}
 }

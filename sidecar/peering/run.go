@@ -83,6 +83,8 @@ type settling struct {
 	unknown bool
 	// quiet says that the reset is reported already.
 	quiet bool
+	// gone says that the stale addresses were gone at a look. If they are listed again, they have come back.
+	gone bool
 	// calm says that the gateway is linked again.
 	calm bool
 }
@@ -230,12 +232,13 @@ func (r *run) settleOne(target Target, attempt *attempt) {
 	if s.quiet && s.unknown {
 		gone = len(left) == 0
 	}
+	s.gone = s.gone || gone
 	linked := r.linked(pod, view[target.Key], s.linked) && len(r.decision.Down[target]) == 0 && !r.decision.Apart[target]
-	s.calm = linked && (gone || !s.unknown)
+	s.calm = linked && (s.gone || !s.unknown)
 	switch {
-	case s.quiet && (late || s.calm), gone && (linked || late):
+	case s.quiet && (late || s.calm), s.gone && (linked || late):
 		r.settled(attempt, ResultHealed, "")
-		if gone {
+		if s.gone {
 			attempt.used = map[string]bool{}
 		}
 	case s.quiet:

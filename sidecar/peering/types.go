@@ -157,7 +157,8 @@ type Problem struct {
 	Reason Reason
 	// Domain and Peering say where; empty when it concerns the whole gateway or service.
 	Domain, Peering string
-	// Message says what happened and Remedy what to do about it, as sentences. Neither holds a secret.
+	// Message says what happened, without saying where once more, and Remedy what to do about it, as sentences. Neither
+	// holds a secret.
 	Message, Remedy string
 	// Passing is set when it is expected to go away without anybody's doing.
 	Passing bool

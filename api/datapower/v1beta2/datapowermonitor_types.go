@@ -23,6 +23,9 @@ import (
 // +kubebuilder:printcolumn:name="Work Pending",type=boolean,JSONPath=`.status.workPending`,description="Whether events wait for lifecycleDebounceMs to pass"
 // +kubebuilder:printcolumn:name="Work In-Progress",type=boolean,JSONPath=`.status.workInProgress`,description="Whether the gateways are being looked at"
 // +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Peering Healthy",type=string,JSONPath=`.status.conditions[?(@.type=="PeeringHealthy")].status`,description="Whether every gateway lists live gateways only",priority=1
+// +kubebuilder:printcolumn:name=Reason,type=string,JSONPath=`.status.conditions[?(@.type=="PeeringHealthy")].reason`,description="Why the peerings are healthy or not",priority=1
+// +kubebuilder:printcolumn:name="Last Work",type=string,JSONPath=`.status.lastWork.result`,description="How the last work ended",priority=1
 type DataPowerMonitor struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

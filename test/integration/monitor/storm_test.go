@@ -108,26 +108,18 @@ func (w *world) number(metric string) float64 {
 // recordWorks notes every work that a monitor tells of from now on, until the returned function is called.
 func (w *world) recordWorks() func() map[string][]v1beta2.MonitorWork {
 	w.Helper()
-	watching, err := w.kube.Watch(w.Context(), &v1beta2.DataPowerMonitorList{}, client.InNamespace("default"))
-	require.NoError(w, err)
+	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan map[string][]v1beta2.MonitorWork, 1)
 	runs := w.runs()
 	go func() {
 		found := map[string][]v1beta2.MonitorWork{}
-		for event := range watching.ResultChan() {
-			monitor, ok := event.Object.(*v1beta2.DataPowerMonitor)
-			if !ok || monitor.Status.LastWork == nil {
-				continue
-			}
-			works := found[monitor.Name]
-			if work := *monitor.Status.LastWork; len(works) == 0 || works[len(works)-1] != work {
-				found[monitor.Name] = append(works, work)
-			}
+		for version := ""; ctx.Err() == nil; { // the API server ends a watch now and then
+			version = w.followWorks(ctx, version, found)
 		}
 		done <- found
 	}()
 	return func() map[string][]v1beta2.MonitorWork {
-		watching.Stop()
+		cancel()
 		found := <-done
 		told := 0
 		for _, works := range found {
@@ -137,6 +129,29 @@ func (w *world) recordWorks() func() map[string][]v1beta2.MonitorWork {
 		require.Positive(w, told)
 		return found
 	}
+}
+
+// followWorks notes works from a resourceVersion on, until the watch ends, and returns where to go on.
+func (w *world) followWorks(ctx context.Context, version string, found map[string][]v1beta2.MonitorWork) string {
+	watching, err := w.kube.Watch(ctx, &v1beta2.DataPowerMonitorList{}, client.InNamespace("default"),
+		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: version}})
+	if err != nil {
+		time.Sleep(tick)
+		return version
+	}
+	defer watching.Stop()
+	for event := range watching.ResultChan() {
+		monitor, ok := event.Object.(*v1beta2.DataPowerMonitor)
+		if !ok {
+			return "" // too old
+		}
+		version = monitor.ResourceVersion
+		works := found[monitor.Name]
+		if work := monitor.Status.LastWork; work != nil && (len(works) == 0 || works[len(works)-1] != *work) {
+			found[monitor.Name] = append(works, *work)
+		}
+	}
+	return version
 }
 
 // noneTwiceAtOnce requires that no work of a monitor began before the one before had ended. Times are whole seconds.
