@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 )
 
-// longest is how long an action may take at most, in seconds, and the highest bucket of durations.
+// longest is what durations are told apart up to, in seconds.
 const longest = 1800
 
 var (

@@ -104,14 +104,24 @@ func (w *Webhooks) validate(ctx context.Context, kind Kind, request admission.Re
 func verdict(response admission.Response) string {
 	switch {
 	case response.Allowed && len(response.Patches) > 0:
-		return "patched"
+		return verdictPatched
 	case response.Allowed:
-		return "allowed"
+		return verdictAllowed
 	case response.Result != nil && response.Result.Reason == metav1.StatusReasonInvalid:
-		return "refused"
+		return verdictRefused
 	}
-	return "failed"
+	return verdictFailed
 }
+
+// Verdicts, as metrics have them.
+const (
+	verdictAllowed = "allowed"
+	verdictPatched = "patched"
+	verdictRefused = "refused"
+	verdictFailed  = "failed"
+)
+
+var verdicts = []string{verdictAllowed, verdictPatched, verdictRefused, verdictFailed}
 
 // Names of the webhooks in metrics.
 const (

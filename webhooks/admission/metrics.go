@@ -2,6 +2,7 @@ package admission
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,8 +30,26 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		Help:    "How long it took to judge admission requests.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15),
 	}, []string{"webhook", "kind"}))
-	return &Metrics{requests: requests, duration: duration}, err
+	m := &Metrics{requests: requests, duration: duration}
+	m.begin()
+	return m, err
 }
+
+// begin makes all series: what has not happened yet is 0, so that the first time is an increase.
+func (m *Metrics) begin() {
+	for _, kind := range Kinds() {
+		for _, webhook := range []string{defaulterName, validatorName} {
+			for _, version := range append(slices.Clone(kind.Versions), unknownVersion) {
+				for _, verdict := range verdicts {
+					m.requests.WithLabelValues(webhook, kind.Name, version, verdict)
+				}
+			}
+		}
+	}
+}
+
+// unknownVersion stands for every version that a kind does not have.
+const unknownVersion = "unknown"
 
 // registered registers a collector, or returns the one of this name that is registered already.
 func registered[C prometheus.Collector](registry prometheus.Registerer, collector C) (C, error) {
@@ -46,7 +65,7 @@ func registered[C prometheus.Collector](registry prometheus.Registerer, collecto
 
 func (m *Metrics) observe(webhook string, kind Kind, version string, response admission.Response, took time.Duration) {
 	if !kind.known(version) {
-		version = "unknown" // not the caller's word: it could be any
+		version = unknownVersion // not the caller's word: it could be any
 	}
 	m.requests.WithLabelValues(webhook, kind.Name, version, verdict(response)).Inc()
 	m.duration.WithLabelValues(webhook, kind.Name).Observe(took.Seconds())

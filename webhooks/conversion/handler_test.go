@@ -132,6 +132,8 @@ func TestConversionsAreCountedByVersionsAndOutcome(t *testing.T) {
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP datapower_operator_conversion_objects_total Objects converted between API versions, by outcome (converted, failed).
 # TYPE datapower_operator_conversion_objects_total counter
+datapower_operator_conversion_objects_total{from="unknown",outcome="failed",to="v1beta1"} 0
+datapower_operator_conversion_objects_total{from="unknown",outcome="failed",to="v1beta2"} 0
 datapower_operator_conversion_objects_total{from="unknown",outcome="failed",to="v1beta3"} 1
 datapower_operator_conversion_objects_total{from="v1beta1",outcome="converted",to="v1beta2"} 0
 datapower_operator_conversion_objects_total{from="v1beta1",outcome="converted",to="v1beta3"} 2

@@ -35,8 +35,9 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		}),
 	}
 	versions := []string{beta1, beta2, hub}
-	for _, from := range versions {
-		for _, to := range versions {
+	for _, to := range versions {
+		m.objects.WithLabelValues(unknownVersion, to, outcomeFailed)
+		for _, from := range versions {
 			if from != to {
 				m.objects.WithLabelValues(from, to, outcomeConverted)
 				m.objects.WithLabelValues(from, to, outcomeFailed)

@@ -2,54 +2,66 @@ package observability_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
-	"testing"
+	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
 )
 
-// prometheus is a server that scrapes all replicas every second.
+// prometheus is a server that scrapes the replicas every second and judges by the rules that are shipped.
 type prometheus struct {
-	url  string
-	want int
+	*world
+	url     string
+	scraped []*replica
+	// also is a CA that is trusted beside the operator's.
+	also []byte
+	// ending tells that programs that end by themselves stay so.
+	ending bool
 }
 
-// startPrometheus starts the one of the PATH; nil when there is none.
-func startPrometheus(w *world, token string) *prometheus {
+// Jobs as the ServiceMonitor and the PodMonitor of config/prometheus make them: the Service's name, and the PodMonitor's.
+const (
+	operatorJob   = "datapower-operator-metrics"
+	conversionJob = system + "/datapower-operator-conversion-webhook"
+)
+
+// startPrometheus starts the one of the PATH for all replicas; the test is skipped when there is none.
+func startPrometheus(w *world, token, conversion string) *prometheus {
 	w.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
-		return nil
+		w.Skip("there is no prometheus in the PATH (Debian's package has it)")
 	}
-	write := func(name, content string) string {
-		path := filepath.Join(w.dir, name)
-		require.NoError(w, os.WriteFile(path, []byte(content), 0o600))
-		return path
-	}
-	var config strings.Builder
-	fmt.Fprintf(&config, `global: {scrape_interval: 1s, scrape_timeout: 1s}
+	p := &prometheus{world: w}
+	p.trusted()
+	p.targets(w.all...)
+	p.write("token", []byte(token))
+	p.write("rules.yml", p.rules())
+	p.write("prometheus.yml", fmt.Appendf(nil, `global: {scrape_interval: 1s, scrape_timeout: 1s}
+rule_files: [rules.yml]
 scrape_configs:
-  - job_name: datapower-operator-metrics
+  - job_name: %s
     scheme: https
-    authorization: {credentials_file: %s}
-    tls_config: {ca_file: %s, server_name: %s}
-    static_configs:
-`, write("token", token), write("ca.crt", string(w.bundle)), serverName)
-	for _, r := range w.all {
-		fmt.Fprintf(&config, "      - {targets: [%q], labels: {namespace: %s, pod: %s, container: %s}}\n", r.address, system, r.pod, r.container)
-	}
-	p := &prometheus{want: len(w.all)}
+    honor_labels: true
+    authorization: {credentials_file: token}
+    tls_config: {ca_file: ca.crt, server_name: %s}
+    file_sd_configs: [{files: [targets.json], refresh_interval: 1s}]
+  - job_name: %s
+    static_configs: [{targets: [%s], labels: {namespace: %s, pod: conversion-0, container: conversion-webhook}}]
+`, operatorJob, serverName, conversionJob, conversion, system))
 	address := freeAddress(w.T)
 	p.url = "http://" + address
-	cmd := exec.Command(program, "--config.file="+write("prometheus.yml", config.String()), "--storage.tsdb.path="+filepath.Join(w.dir, "tsdb"),
+	cmd := exec.Command(program, "--config.file="+filepath.Join(w.dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(w.dir, "tsdb"),
 		"--web.listen-address="+address, "--log.level=warn")
 	log, err := os.Create(filepath.Join(w.dir, "prometheus.log"))
 	require.NoError(w, err)
@@ -67,58 +79,123 @@ scrape_configs:
 	return p
 }
 
-// ask returns the values of an instant query, and nil when there is no answer.
-func (p *prometheus) ask(t *testing.T, query string) []string {
-	t.Helper()
-	response, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(query))
+// write replaces one of its files.
+func (p *prometheus) write(name string, content []byte) {
+	p.Helper()
+	path := filepath.Join(p.dir, name)
+	require.NoError(p, os.WriteFile(path+".new", content, 0o600))
+	require.NoError(p, os.Rename(path+".new", path))
+}
+
+// trusted takes over the bundle of the world.
+func (p *prometheus) trusted() { p.write("ca.crt", append(slices.Clone(p.bundle), p.also...)) }
+
+// targets are what it scrapes from now on.
+func (p *prometheus) targets(all ...*replica) {
+	p.Helper()
+	type target struct {
+		Targets []string          `json:"targets"`
+		Labels  map[string]string `json:"labels"`
+	}
+	var file []target
+	for _, r := range all {
+		file = append(file, target{[]string{r.address}, map[string]string{"namespace": system, "pod": r.pod, "container": r.container}})
+	}
+	content, err := json.Marshal(file)
+	require.NoError(p, err)
+	p.write("targets.json", content)
+	p.scraped = all
+}
+
+// rules are those that are shipped, hurried.
+func (p *prometheus) rules() []byte {
+	p.Helper()
+	content, err := yaml.Marshal(hurried(p, shippedRules(p)))
+	require.NoError(p, err)
+	return content
+}
+
+// sample is one element of an answer: labels and a value.
+type sample struct {
+	labels map[string]string
+	value  string
+}
+
+var errNoAnswer = errors.New("no answer of Prometheus")
+
+// get asks the API and decodes its data.
+func (p *prometheus) get(path string, query url.Values, into any) error {
+	response, err := http.Get(p.url + "/api/v1/" + path + "?" + query.Encode())
 	if err != nil {
-		return nil
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	var answer struct {
-		Data struct{ Result []struct{ Value [2]any } }
-	}
+	answer := struct {
+		Error string `json:"error"`
+		Data  any    `json:"data"`
+	}{Data: into}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return nil
+		return err
 	}
+	if answer.Error != "" {
+		return fmt.Errorf("%w: %s", errNoAnswer, answer.Error)
+	}
+	return nil
+}
+
+// query asks an instant query.
+func (p *prometheus) query(query string) ([]sample, error) {
+	var data struct {
+		Result []struct {
+			Metric map[string]string `json:"metric"`
+			Value  [2]any            `json:"value"`
+		} `json:"result"`
+	}
+	if err := p.get("query", url.Values{"query": {query}}, &data); err != nil {
+		return nil, err
+	}
+	samples := []sample{}
+	for _, result := range data.Result {
+		samples = append(samples, sample{result.Metric, fmt.Sprint(result.Value[1])})
+	}
+	return samples, nil
+}
+
+// ask is the values of an instant query; an error when there is no answer.
+func (p *prometheus) ask(query string) ([]string, error) {
+	samples, err := p.query(query)
 	var values []string
-	for _, result := range answer.Data.Result {
-		values = append(values, fmt.Sprint(result.Value[1]))
+	for _, s := range samples {
+		values = append(values, s.value)
 	}
-	return values
+	return values, err
 }
 
-func (p *prometheus) findsAllUp(t *testing.T) {
-	p.need(t)
-	require.Eventually(t, func() bool {
-		return assert.ObjectsAreEqual([]string{fmt.Sprint(p.want)}, p.ask(t, "count(up == 1)"))
-	}, patience, tick)
-	assert.Empty(t, p.ask(t, "up == 0"), "no target is down")
-	// As an alert about it is written.
-	require.Eventually(t, func() bool {
-		return assert.ObjectsAreEqual([]string{"1", "1"}, p.ask(t, `sum by (name) (leader_election_master_status)`))
-	}, patience, tick)
-	require.Eventually(t, func() bool {
-		return assert.ObjectsAreEqual([]string{"2"}, p.ask(t, `sum(datapower_operator_resources{kind="DataPowerService"} * on (namespace, pod, container) group_left (replica_role) datapower_operator_replica_role{replica_role="leader"})`))
-	}, patience, tick)
+// until waits until a query has these values.
+func (p *prometheus) until(query string, want ...string) {
+	p.Helper()
+	var got []string
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
+		p.revive()
+		if got, err = p.ask(query); err == nil && strings.Join(got, " ") == strings.Join(want, " ") {
+			return
+		}
+	}
+	require.Fail(p, "Prometheus does not come to say what it should", "%s: want %v, got %v %v", query, want, got, err)
 }
 
-func (p *prometheus) sawNothingTwice(t *testing.T) {
-	p.need(t)
-	for _, query := range []string{
-		`max_over_time(sum(datapower_operator_resources{kind="DataPowerService"})[30m:1s])`,
-		`max_over_time(sum(datapower_operator_release_state{kind="DataPowerService"})[30m:1s])`,
-	} {
-		require.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"2"}, p.ask(t, query)) }, patience, tick,
-			"%s: %v", query, p.ask(t, query))
-	}
-	require.Eventually(t, func() bool { return assert.ObjectsAreEqual([]string{"2"}, p.ask(t, `count(up == 0)`)) }, patience, tick,
-		"those that were ended")
-}
+// over is a range that begins at a time, for a query.
+func over(since time.Time) string { return fmt.Sprintf("%ds", int(time.Since(since).Seconds())+1) }
 
-func (p *prometheus) need(t *testing.T) {
-	t.Helper()
-	if p == nil {
-		t.Skip("there is no prometheus in the PATH (Debian's package has it)")
+// names are all metrics that it has ever stored.
+func (p *prometheus) names() map[string]bool {
+	p.Helper()
+	var all []string
+	require.NoError(p, p.get("label/__name__/values", nil, &all))
+	names := map[string]bool{}
+	for _, name := range all {
+		names[name] = true
 	}
+	return names
 }
