@@ -192,6 +192,15 @@ func (w *webhookSettings) register(
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return err
 	}
+	succession := &registration.Succession{
+		Configurations: configurations, Secrets: secrets, Owners: owners, Log: mgr.GetLogger().WithName("webhooks"),
+	}
+	if !w.external { // somebody else's Secret is not the operator's to own
+		succession.SecretNames = []string{servingSecret, servingCASecret}
+	}
+	if err := succession.SetupWithManager(mgr); err != nil {
+		return err
+	}
 	ready := &registration.Readiness{
 		Bundles: func() [][]byte { return configurations.Bundles(namespace) },
 		Address: served.LocalAddress(), Name: target.Name(), Serving: serving,

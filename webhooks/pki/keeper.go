@@ -266,7 +266,7 @@ func (k *Keeper) write(ctx context.Context, name string, was *corev1.Secret, pai
 		if err != nil {
 			return was, fmt.Errorf("finding the owner of Secret %s: %w", name, err)
 		}
-		secret.OwnerReferences = owners
+		secret.OwnerReferences = WithOwners(secret.OwnerReferences, owners)
 	}
 	if secret.Labels == nil {
 		secret.Labels = map[string]string{}

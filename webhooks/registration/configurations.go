@@ -15,6 +15,7 @@ import (
 	clientv1 "k8s.io/client-go/kubernetes/typed/admissionregistration/v1"
 
 	"github.com/datapower-operator/datapower-operator/webhooks/named"
+	"github.com/datapower-operator/datapower-operator/webhooks/pki"
 )
 
 // fieldManager owns what this package writes.
@@ -22,6 +23,7 @@ const fieldManager = "datapower-webhooks"
 
 // Configurations are the webhook configurations of one operator as a watch shows them, and the way to write them.
 type Configurations struct {
+	namespace  string
 	mutating   *typed[*admissionv1.MutatingWebhookConfiguration]
 	validating *typed[*admissionv1.ValidatingWebhookConfiguration]
 }
@@ -30,6 +32,7 @@ type Configurations struct {
 func NewConfigurations(client clientv1.AdmissionregistrationV1Interface, namespace string) *Configurations {
 	mutating, validating := client.MutatingWebhookConfigurations(), client.ValidatingWebhookConfigurations()
 	return &Configurations{
+		namespace: namespace,
 		mutating: &typed[*admissionv1.MutatingWebhookConfiguration]{
 			Objects: named.New[*admissionv1.MutatingWebhookConfiguration, *admissionv1.MutatingWebhookConfigurationList](
 				mutating, &admissionv1.MutatingWebhookConfiguration{}, DefaulterNames(namespace)...),
@@ -99,6 +102,19 @@ func published(bundles [][]byte) []byte {
 	return bundles[0]
 }
 
+// claim adds the owners to those of the configurations that there are. A conflict is an error: the configuration is to be looked at
+// again.
+func (c *Configurations) claim(ctx context.Context, owners []metav1.OwnerReference) error {
+	var problems []error
+	for _, name := range DefaulterNames(c.namespace) {
+		problems = append(problems, c.mutating.claim(ctx, name, owners))
+	}
+	for _, name := range ValidatorNames(c.namespace) {
+		problems = append(problems, c.validating.claim(ctx, name, owners))
+	}
+	return errors.Join(problems...)
+}
+
 // wrong are the names of the configurations that are not as desired, and missing ones.
 func (c *Configurations) wrong(mutating []admissionv1.MutatingWebhookConfiguration, validating []admissionv1.ValidatingWebhookConfiguration) []string {
 	var names []string
@@ -152,9 +168,7 @@ func repairMeta(current, desired *metav1.ObjectMeta) {
 		current.Labels = map[string]string{}
 	}
 	maps.Copy(current.Labels, desired.Labels)
-	if len(desired.OwnerReferences) > 0 {
-		current.OwnerReferences = desired.OwnerReferences
-	}
+	current.OwnerReferences = pki.WithOwners(current.OwnerReferences, desired.OwnerReferences)
 }
 
 // object is a pointer to a webhook configuration.
@@ -187,6 +201,22 @@ func (t *typed[T]) repaired(desired T, repair func(current, desired T)) (repaire
 	repaired = current.DeepCopy()
 	repair(repaired, desired)
 	return repaired, equality.Semantic.DeepEqual(current, repaired)
+}
+
+func (t *typed[T]) claim(ctx context.Context, name string, owners []metav1.OwnerReference) error {
+	current, exists := t.Get(name)
+	if !exists {
+		return nil
+	}
+	claimed := current.DeepCopy()
+	claimed.SetOwnerReferences(pki.WithOwners(current.GetOwnerReferences(), owners))
+	if equality.Semantic.DeepEqual(current, claimed) {
+		return nil
+	}
+	if _, err := t.writer.Update(ctx, claimed, metav1.UpdateOptions{FieldManager: fieldManager}); err != nil {
+		return fmt.Errorf("adding an owner to %s: %w", name, err)
+	}
+	return nil
 }
 
 // write reports whether it wrote. A configuration that has changed since it was looked at is left: its change is told.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -45,6 +46,7 @@ type Server struct {
 	options  Options
 	listener net.Listener
 	http     *http.Server
+	ending   atomic.Bool
 }
 
 // Listen takes the port. Serve answers; without it, call Close.
@@ -54,18 +56,29 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for webhooks: %w", err)
 	}
-	return &Server{options: options, listener: listener, http: &http.Server{
-		Handler: options.Handler,
+	s := &Server{options: options, listener: listener}
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(s.answer),
 		TLSConfig: &tls.Config{
 			GetCertificate: options.Certificate, MinVersion: tls.VersionTLS12,
 			// HTTP/2 because only it lets a server that stops tell which requests it has not begun, so that the API
-			// server sends them to another replica.
+			// server sends them to another replica. It speaks HTTP/2 to URLs of its own machine only, and HTTP/1.1 to Services.
 			NextProtos: []string{"h2", "http/1.1"},
 		},
 		ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: log.New(debug{options.Logger}, "", 0),
-	}}, nil
+	}
+	return s, nil
+}
+
+// answer asks for a new connection for the next request once this replica ends: over HTTP/1.1 a request that meets the end of an idle
+// connection is lost, and the API server does not repeat it.
+func (s *Server) answer(response http.ResponseWriter, request *http.Request) {
+	if s.ending.Load() && request.ProtoMajor == 1 {
+		response.Header().Set("Connection", "close")
+	}
+	s.options.Handler.ServeHTTP(response, request)
 }
 
 // Port is the port that is listened on.
@@ -98,6 +111,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		return fmt.Errorf("serving webhooks: %w", err)
 	case <-ctx.Done():
 	}
+	s.ending.Store(true)
 	if s.options.Drain > 0 {
 		s.options.Logger.V(1).Info("webhooks go on until the cluster has noticed that this replica ends", "for", s.options.Drain.String())
 		drained := time.NewTimer(s.options.Drain)

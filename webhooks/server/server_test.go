@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -108,6 +109,32 @@ func TestNewConnectionsAreAcceptedWhileItDrains(t *testing.T) {
 	text, err := r.get()
 	require.NoError(t, err)
 	assert.Equal(t, "HTTP/2.0 hello", text)
+	require.NoError(t, <-r.ended)
+}
+
+// The API server speaks HTTP/1.1 to webhooks behind a Service.
+func TestWhileItDrainsNoConnectionIsUsedTwice(t *testing.T) {
+	r := start(t, 5*time.Second, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
+	transport := &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: r.client.Transport.(*http.Transport).TLSClientConfig.RootCAs, NextProtos: []string{"http/1.1"},
+	}}
+	client := &http.Client{Transport: transport}
+	t.Cleanup(transport.CloseIdleConnections)
+	closes := func() bool {
+		response, err := client.Get("https://" + r.LocalAddress() + "/")
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, errors.Join(err, response.Body.Close()))
+		require.Equal(t, "HTTP/1.1", response.Proto)
+		return response.Close
+	}
+	assert.False(t, closes())
+	assert.False(t, closes())
+	r.stop()
+	for !closes() { // until it has noticed
+		time.Sleep(10 * time.Millisecond)
+	}
+	assert.True(t, closes())
 	require.NoError(t, <-r.ended)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -26,21 +27,22 @@ func TestTheJourneyOfAnInstallationByManifests(t *testing.T) {
 		t.Log("E2E_PREVIOUS is empty: the journey begins with this version, nothing is upgraded")
 		w.then = w.now
 	}
-	w.phase("the previous version is installed", func() { w.install(w.then) })
-	w.phase("gateways run", func() { w.startGateways(shown) })
-	w.phase("their REST interface lets the Secret's password in, and no other", func() { w.logIn(shown) })
+	w.Phase("the previous version is installed", func() { w.install(w.then) })
+	w.Phase("gateways run", func() { w.startGateways(shown) })
+	w.Phase("their REST interface lets the Secret's password in, and no other", func() { w.logIn(shown) })
 	if w.then != w.now {
-		w.phase("the operator is upgraded", func() { w.upgrade(w.now) })
-		w.phase("it is set back to the previous version", func() { w.upgrade(w.then) })
-		w.phase("it is upgraded again", func() { w.upgrade(w.now) })
+		w.Phase("the operator is upgraded", func() { w.upgrade(w.now) })
+		w.Phase("it is set back to the previous version", func() { w.upgrade(w.then) })
+		w.Phase("it is upgraded again", func() { w.upgrade(w.now) })
 	}
-	w.phase("a lost gateway leaves no stale peer", func() { w.healPeering(shown) })
-	w.phase("published files of older versions are converted", w.convert)
-	w.phase("Prometheus scrapes every replica", w.scrape)
-	w.phase("another replica leads when the leader dies", w.failOver)
-	w.phase("the operator's roles are what it used", w.compareRights)
-	w.phase("the uninstallation leaves the gateways' data and nothing else", w.uninstall)
-	t.Logf("phases:\n%s", strings.Join(w.timings, "\n"))
+	w.Phase("a lost gateway leaves no stale peer", func() { w.healPeering(shown) })
+	w.Phase("published files of older versions are converted", w.convert)
+	w.Phase("Prometheus scrapes every replica", w.scrape)
+	w.Phase("another replica leads when the leader dies", w.failOver)
+	w.Phase("the health check finds all well", w.checkHealth)
+	w.Phase("the operator's roles are what it used", w.compareRights)
+	w.Phase("the uninstallation leaves the gateways' data and nothing else", w.uninstall)
+	t.Logf("phases:\n%s", w.Timings())
 }
 
 // startGateways applies three samples: one gateway, one on persistent volumes, three that are peers and show a certificate.
@@ -57,7 +59,7 @@ func (w *world) startGateways(shown certificate) {
 	w.ready("gateway", 1)
 	w.ready("editor", 1)
 	w.ready("peers", 3)
-	w.eventually("the peers are linked", func() error { return w.linked(shown) })
+	w.Eventually("the peers are linked", func() error { return w.linked(shown) })
 }
 
 // linked says what is wrong when the live gateways are not each other's only peers.
@@ -100,7 +102,7 @@ func (w *world) logIn(shown certificate) {
 func (w *world) upgrade(to tree) {
 	before, revisions := w.gateways()
 	w.install(to)
-	w.eventually("the operator has looked at all services", func() error {
+	w.Eventually("the operator has looked at all services", func() error {
 		for _, service := range []string{"gateway", "editor", "peers"} {
 			var found struct {
 				Metadata struct{ Generation int }
@@ -134,7 +136,7 @@ func (w *world) healPeering(shown certificate) {
 	gone := w.run("-n", shop, "get", "pod", "peers-1", "-o", "jsonpath={.status.podIP}")
 	w.run("-n", shop, "delete", "pod", "peers-1")
 	w.ready("peers", 3)
-	w.eventually("the peers are healed", func() error { return w.linked(shown) })
+	w.Eventually("the peers are healed", func() error { return w.linked(shown) })
 	again := w.run("-n", shop, "get", "pod", "peers-1", "-o", "jsonpath={.status.podIP}")
 	require.NotEqual(w, gone, again, "the test wants another address")
 	w.becomes("True", "-n", shop, "get", "datapowermonitor", "peers", "-o", `jsonpath={.status.conditions[?(@.type=="PeeringHealthy")].status}`)
@@ -162,7 +164,7 @@ spec:
 
 func (w *world) leader() (name, uid string) {
 	w.Helper()
-	w.eventually("one pod is the leader", func() error {
+	w.Eventually("one pod is the leader", func() error {
 		found := strings.Fields(w.run("-n", system, "get", "pods", "-l", "leader=true", "-o", "jsonpath={.items[*].metadata.name} {.items[*].metadata.uid}"))
 		if len(found) != 2 {
 			return fmt.Errorf("%d pods have the label leader=true: %v", len(found)/2, found)
@@ -178,7 +180,7 @@ func (w *world) failOver() {
 	before, _ := w.gateways()
 	name, uid := w.leader()
 	w.run("-n", system, "delete", "pod", name, "--grace-period=0", "--force")
-	w.eventually("another pod leads", func() error {
+	w.Eventually("another pod leads", func() error {
 		if _, now := w.leader(); now == uid {
 			return fmt.Errorf("it is still %s", name)
 		}
@@ -190,6 +192,19 @@ func (w *world) failOver() {
 	w.run("-n", system, "rollout", "status", "deployment/datapower-operator", "--timeout=240s")
 }
 
+// checkHealth runs the script for people. A new leader needs a moment until it says so.
+func (w *world) checkHealth() {
+	w.Eventually("hack/health-check.sh ends with 0", func() error {
+		cmd := exec.Command(filepath.Join(w.now.root, "hack/health-check.sh"), system)
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(w.kubectl)+":"+os.Getenv("PATH"))
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, output)
+		}
+		return nil
+	})
+}
+
 // scrape lets Prometheus, on the node's network, read both ports of all replicas.
 func (w *world) scrape() {
 	program, err := exec.LookPath("prometheus")
@@ -197,14 +212,14 @@ func (w *world) scrape() {
 	p := w.startPrometheus(program)
 	targets := strings.Fields(w.run("-n", system, "get", "pods", "-l", "app.kubernetes.io/name=datapower-operator", "-o", "jsonpath={.items[*].status.podIP}"))
 	require.Len(w, targets, 2, "replicas of the operator")
-	w.eventually("all targets are up", func() error {
+	w.Eventually("all targets are up", func() error {
 		up, err := p.query("sum(up)")
 		if err == nil && up != "4" {
 			err = fmt.Errorf("%s of 4 are: %s", up, p.problems())
 		}
 		return err
 	})
-	w.eventually("the leader counts the services", func() error {
+	w.Eventually("the leader counts the services", func() error {
 		found, err := p.query("sum(datapower_operator_resources{kind=\"DataPowerService\"})")
 		if err == nil && found != "3" {
 			err = fmt.Errorf("it counts %s, want 3", found)
@@ -221,7 +236,7 @@ func (w *world) uninstall() {
 		"PersistentVolumeClaim/" + shop + "/storage-opt-ibm-datapower-drouter-config-editor-0",
 		"PersistentVolumeClaim/" + shop + "/storage-opt-ibm-datapower-drouter-local-editor-0",
 	}
-	w.eventually("nothing but data is left", func() error {
+	w.Eventually("nothing but data is left", func() error {
 		if left := w.remains(); !slices.Equal(left, data) {
 			return fmt.Errorf("left are %s, want %s", strings.Join(left, ", "), strings.Join(data, ", "))
 		}

@@ -10,73 +10,46 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
+	"github.com/datapower-operator/datapower-operator/test/e2e/journey"
 )
 
-const (
-	// system is the operator's namespace, shop that of the gateways.
-	system, shop = "datapower-system", "shop"
-	// patience is for what takes seconds on an idle machine.
-	patience = 4 * time.Minute
-	tick     = 300 * time.Millisecond
-)
+// system is the operator's namespace, shop that of the gateways.
+const system, shop = "datapower-system", "shop"
 
 // tree is a checkout of the operator's repository, and the name of the image that was built of it.
 type tree struct{ root, image string }
 
 // world is the cluster, seen through kubectl.
 type world struct {
-	*testing.T
+	*journey.Journey
 	config    *rest.Config
 	kubectl   string
 	now, then tree
-	timings   []string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if os.Getenv("E2E") != "1" || kubeconfig == "" {
-		t.Skip("needs a real node: run make e2e")
-	}
+	begun, kubeconfig := journey.New(t)
 	root, err := binaries.RepositoryRoot(".")
 	require.NoError(t, err)
 	programs, err := binaries.Find(binaries.ControlPlane)
 	require.NoError(t, err)
 	w := &world{
-		T: t, kubectl: filepath.Join(programs, "kubectl"),
+		Journey: begun, kubectl: filepath.Join(programs, "kubectl"),
 		now:  tree{root, os.Getenv("E2E_IMAGE")},
 		then: tree{os.Getenv("E2E_PREVIOUS"), os.Getenv("E2E_PREVIOUS_IMAGE")},
 	}
+	w.Diagnose = w.diagnose
 	require.NotEmpty(t, w.now.image, "E2E_IMAGE names the operator's image")
 	w.config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
 	return w
-}
-
-// phase runs a part of the journey, tells how long it took, and ends the journey when it fails.
-func (w *world) phase(name string, do func()) {
-	whole, begin := w.T, time.Now()
-	passed := whole.Run(name, func(t *testing.T) {
-		w.T = t
-		defer func() {
-			if t.Failed() {
-				w.diagnose()
-			}
-			w.T = whole
-		}()
-		do()
-	})
-	w.timings = append(w.timings, fmt.Sprintf("%6.1fs  %s", time.Since(begin).Seconds(), name))
-	if !passed {
-		whole.Fatalf("failed after\n%s", strings.Join(w.timings, "\n"))
-	}
 }
 
 // diagnose prints what a person would look at first.
@@ -109,22 +82,10 @@ func (w *world) pipe(input string, args ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// eventually waits until check has nothing to say.
-func (w *world) eventually(what string, check func() error) {
-	w.Helper()
-	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
-		if err = check(); err == nil {
-			return
-		}
-	}
-	w.Fatalf("%s: %v", what, err)
-}
-
 // becomes waits until kubectl prints the text.
 func (w *world) becomes(want string, args ...string) {
 	w.Helper()
-	w.eventually("kubectl "+strings.Join(args, " "), func() error {
+	w.Eventually("kubectl "+strings.Join(args, " "), func() error {
 		output, err := w.command(args...).CombinedOutput()
 		if got := strings.TrimSpace(string(output)); err != nil || got != want {
 			return fmt.Errorf("it prints %q, want %q", got, want)
@@ -140,7 +101,7 @@ func (w *world) install(from tree) {
 	w.pipe(w.manifests(from), "apply", "--server-side", "-f", "-")
 	w.run("-n", system, "rollout", "status", "deployment/datapower-operator", "--timeout=240s")
 	// The nodes learn some moments after the rollout where the webhooks' Service leads: docs/install.md says so.
-	w.eventually("the webhooks answer", func() error {
+	w.Eventually("the webhooks answer", func() error {
 		output, err := w.command("apply", "--dry-run=server", "-f", filepath.Join(w.now.root, "config/samples/service-minimal.yaml")).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, output)

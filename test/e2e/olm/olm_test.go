@@ -1,6 +1,7 @@
 package olm_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -261,8 +263,8 @@ func identities(pods map[string]corev1.Pod) map[string]string {
 // everything pass, and no gateway may be restarted.
 func (w *world) upgrade(has images) {
 	w.Helper()
-	before := w.gatewayPods()
-	unregistered := w.deletions()
+	before, certificates := w.gatewayPods(), w.certificates()
+	unregistered, refused := w.deletions(), w.asking()
 	w.catalogue(has.catalogues["0.1.1"])
 	w.runs(gateways, "0.1.1")
 	w.gone(coreos, "ClusterServiceVersion", gateways, csv("0.1.0"))
@@ -275,6 +277,8 @@ func (w *world) upgrade(has images) {
 	})
 	w.runs(gateways, "0.1.1") // still, without them
 	assert.Empty(w, unregistered(), "a webhook configuration was gone for a while")
+	assert.Empty(w, refused(), "a webhook did not answer for a while")
+	assert.Equal(w, certificates, w.certificates(), "the new version keeps the certificates of the old one")
 	w.running(2)
 	assert.Equal(w, identities(before), identities(w.gatewayPods()), "gateways are not restarted")
 	w.validates()
@@ -302,6 +306,50 @@ func (w *world) deletions() func() []string {
 		mutex.Lock()
 		defer mutex.Unlock()
 		return slices.Clone(names)
+	}
+}
+
+// certificates are the UIDs of the Secrets with the authority and the certificate of the webhooks.
+func (w *world) certificates() []types.UID {
+	w.Helper()
+	return []types.UID{w.get("v1", "Secret", gateways, operator).GetUID(), w.get("v1", "Secret", gateways, operator+"-ca").GetUID()}
+}
+
+// asking asks the webhooks about a harmless change, again and again to the end of the phase. The function that it returns tells what
+// went wrong so far, if it went wrong twice in a row: the proxies of a busy node learn of a pod's end late.
+func (w *world) asking() func() []string {
+	w.Helper()
+	t, ctx, patch := w.T, w.Context(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"asked":"yes"}}}`))
+	ctx, stop := context.WithCancel(ctx)
+	var mutex sync.Mutex
+	var gaps []string
+	ended := make(chan struct{})
+	w.Cleanup(func() { stop(); <-ended })
+	go func() {
+		defer close(ended)
+		for last := error(nil); ctx.Err() == nil; time.Sleep(tick) {
+			found := blank(service, "DataPowerService")
+			found.SetNamespace(gateways)
+			found.SetName("gateway")
+			err := w.kube.Patch(ctx, found, patch, client.DryRunAll)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				t.Logf("asked in vain: %v", err)
+			}
+			if err != nil && last != nil {
+				mutex.Lock()
+				gaps = append(gaps, err.Error())
+				mutex.Unlock()
+			}
+			last = err
+		}
+	}()
+	return func() []string {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return slices.Clone(gaps)
 	}
 }
 
