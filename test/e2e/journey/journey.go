@@ -12,7 +12,8 @@ import (
 
 const (
 	patience = 4 * time.Minute
-	tick     = 300 * time.Millisecond
+	// Tick is the time between two looks.
+	Tick = 300 * time.Millisecond
 )
 
 // Journey is a test in phases. Inside of a phase the embedded T is the phase's.
@@ -59,7 +60,7 @@ func (j *Journey) Timings() string { return strings.Join(j.timings, "\n") }
 func (j *Journey) Eventually(what string, check func() error) {
 	j.Helper()
 	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(tick) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(Tick) {
 		if err = check(); err == nil {
 			return
 		}

@@ -21,7 +21,7 @@ var stays = []string{
 // nothingLeft waits until neither the cluster nor the namespaces have anything of the operator.
 func (w *world) nothingLeft(namespaces ...string) {
 	w.Helper()
-	w.eventually("nothing of the operator is left", func() error {
+	w.Eventually("nothing of the operator is left", func() error {
 		var left []string
 		for _, namespace := range namespaces {
 			left = append(left, w.leftovers(namespace)...)

@@ -77,7 +77,7 @@ func (w *world) installLifecycleManager(has images) {
 	w.apply(definitions...)
 	w.apply(rest...)
 	for _, name := range []string{"olm-operator", "catalog-operator"} {
-		w.eventually(name+" is available", func() error {
+		w.Eventually(name+" is available", func() error {
 			available, _, err := unstructured.NestedInt64(w.get("apps/v1", "Deployment", lifecycle, name).Object, "status", "availableReplicas")
 			if err == nil && available == 0 {
 				return fmt.Errorf("no replica of it is")
@@ -117,7 +117,7 @@ func (w *world) catalogue(image string) {
 		},
 	}
 	w.apply(object)
-	w.eventually("the catalogue serves", func() error {
+	w.Eventually("the catalogue serves", func() error {
 		pods := w.pods(lifecycle, "olm.catalogSource="+source)
 		for name, pod := range pods {
 			if len(pod.Spec.InitContainers) == 0 || !strings.Contains(fmt.Sprint(pod.Spec.InitContainers), image) || !ready(pod) {
@@ -151,7 +151,7 @@ func csv(version string) string { return operator + ".v" + version }
 func (w *world) succeeded(namespace, name string) *unstructured.Unstructured {
 	w.Helper()
 	found := blank(coreos, "ClusterServiceVersion")
-	w.eventually(name+" is installed", func() error {
+	w.Eventually(name+" is installed", func() error {
 		if err := w.kube.Get(w.Context(), client.ObjectKey{Namespace: namespace, Name: name}, found); err != nil {
 			return err
 		}

@@ -20,6 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/datapower-operator/datapower-operator/test/e2e/journey"
 )
 
 const (
@@ -37,38 +39,38 @@ var definitions = []string{"datapowerservices.datapower.ibm.com", "datapowermoni
 func TestTheOperatorInTheLifecycleManager(t *testing.T) {
 	w := newWorld(t)
 	var has images
-	w.phase("images", func() { has = w.provide() })
-	w.phase("OLM is installed", func() { w.installLifecycleManager(has) })
-	w.phase("the catalogue serves 0.1.0", func() { w.catalogue(has.catalogues["0.1.0"]) })
-	w.phase("0.1.0 by a Subscription, for its own namespace", func() {
+	w.Phase("images", func() { has = w.provide() })
+	w.Phase("OLM is installed", func() { w.installLifecycleManager(has) })
+	w.Phase("the catalogue serves 0.1.0", func() { w.catalogue(has.catalogues["0.1.0"]) })
+	w.Phase("0.1.0 by a Subscription, for its own namespace", func() {
 		w.restricted(gateways)
 		w.operatorGroup(gateways)
 		w.subscribe(gateways)
 		w.runs(gateways, "0.1.0")
 	})
-	w.phase("a DataPowerService becomes Running", func() { w.serve(has.gateway) })
+	w.Phase("a DataPowerService becomes Running", func() { w.serve(has.gateway) })
 	before := w.gatewayPods()
-	w.phase("0.1.1 by the channel", func() { w.upgrade(has) })
-	w.phase("the examples of the bundle apply", func() { w.examples(gateways, "0.1.1") })
-	w.phase("uninstalled, the gateways run on", func() {
+	w.Phase("0.1.1 by the channel", func() { w.upgrade(has) })
+	w.Phase("the examples of the bundle apply", func() { w.examples(gateways, "0.1.1") })
+	w.Phase("uninstalled, the gateways run on", func() {
 		unregistered := w.deletions()
 		w.unsubscribe(gateways, "0.1.1")
 		w.noOperator(gateways)
-		w.eventually("it was seen that the webhooks went", func() error {
+		w.Eventually("it was seen that the webhooks went", func() error {
 			if names := unregistered(); len(names) != len(definitions) {
 				return fmt.Errorf("only %v", names)
 			}
 			return nil
 		})
 	})
-	w.phase("0.1.1 for all namespaces takes them over", func() {
+	w.Phase("0.1.1 for all namespaces takes them over", func() {
 		w.subscribe(everywhere) // OLM's chart has the OperatorGroup
 		w.runs(everywhere, "0.1.1")
 		w.scale(before)
 	})
-	w.phase("uninstalled with its services, nothing is left", func() {
+	w.Phase("uninstalled with its services, nothing is left", func() {
 		w.remove(service, "DataPowerService", gateways, "gateway")
-		w.eventually("the gateways are gone", func() error {
+		w.Eventually("the gateways are gone", func() error {
 			if left := w.gatewayPods(); len(left) > 0 {
 				return fmt.Errorf("pods %v", slices.Sorted(maps.Keys(left)))
 			}
@@ -81,8 +83,8 @@ func TestTheOperatorInTheLifecycleManager(t *testing.T) {
 		}
 		w.nothingLeft(gateways, everywhere)
 	})
-	w.phase("OLM is removed", func() { w.removeLifecycleManager(has) })
-	t.Logf("phases:\n%s", strings.Join(w.timings, "\n"))
+	w.Phase("OLM is removed", func() { w.removeLifecycleManager(has) })
+	t.Logf("phases:\n%s", w.Timings())
 }
 
 // operatorGroup lets OLM install operators in a namespace, for that namespace.
@@ -100,7 +102,7 @@ func (w *world) operatorGroup(namespace string) {
 func (w *world) runs(namespace, version string) {
 	w.Helper()
 	w.succeeded(namespace, csv(version))
-	w.eventually("two replicas are ready, of which one leads", func() error {
+	w.Eventually("two replicas are ready, of which one leads", func() error {
 		pods := w.pods(namespace, nameLabel+"="+operator)
 		leaders := 0
 		for name, pod := range pods {
@@ -116,7 +118,7 @@ func (w *world) runs(namespace, version string) {
 		}
 		return nil
 	})
-	w.eventually("the webhooks are registered", func() error {
+	w.Eventually("the webhooks are registered", func() error {
 		configurations := w.webhooks(namespace)
 		for _, object := range configurations {
 			if err := w.registered(object, namespace, version); err != nil {
@@ -218,7 +220,7 @@ func (w *world) inNamespace(namespace, text string) []*unstructured.Unstructured
 // running waits until the service is Running with so many ready pods.
 func (w *world) running(replicas int) {
 	w.Helper()
-	w.eventually("the service runs", func() error {
+	w.Eventually("the service runs", func() error {
 		found := w.get(service, "DataPowerService", gateways, "gateway")
 		phase, _, _ := unstructured.NestedString(found.Object, "status", "phase")
 		pods := w.gatewayPods()
@@ -268,7 +270,7 @@ func (w *world) upgrade(has images) {
 	w.catalogue(has.catalogues["0.1.1"])
 	w.runs(gateways, "0.1.1")
 	w.gone(coreos, "ClusterServiceVersion", gateways, csv("0.1.0"))
-	w.eventually("the roles of the last version are gone", func() error {
+	w.Eventually("the roles of the last version are gone", func() error {
 		left := w.list("rbac.authorization.k8s.io/v1", "ClusterRole", client.MatchingLabels{"olm.owner": csv("0.1.0")})
 		if len(left) > 0 {
 			return fmt.Errorf("ClusterRole %s", left[0].GetName())
@@ -327,7 +329,7 @@ func (w *world) asking() func() []string {
 	w.Cleanup(func() { stop(); <-ended })
 	go func() {
 		defer close(ended)
-		for last := error(nil); ctx.Err() == nil; time.Sleep(tick) {
+		for last := error(nil); ctx.Err() == nil; time.Sleep(journey.Tick) {
 			found := blank(service, "DataPowerService")
 			found.SetNamespace(gateways)
 			found.SetName("gateway")
@@ -381,7 +383,7 @@ func (w *world) examples(namespace, version string) {
 	}
 	for _, example := range made {
 		if example.GetKind() == "DataPowerService" {
-			w.eventually("the operator renders "+example.GetName(), func() error {
+			w.Eventually("the operator renders "+example.GetName(), func() error {
 				return w.kube.Get(w.Context(), client.ObjectKeyFromObject(example), blank("apps/v1", "StatefulSet"))
 			})
 		}
@@ -407,7 +409,7 @@ func (w *world) unsubscribe(namespace, version string) {
 // noOperator waits until the operator's pods, rights and webhooks are gone. Its definitions stay, and what they define.
 func (w *world) noOperator(namespace string) {
 	w.Helper()
-	w.eventually("the operator is gone", func() error {
+	w.Eventually("the operator is gone", func() error {
 		if pods := w.pods(namespace, nameLabel+"="+operator); len(pods) > 0 {
 			return fmt.Errorf("%d pods are there", len(pods))
 		}
@@ -430,7 +432,7 @@ func (w *world) noOperator(namespace string) {
 func (w *world) scale(before map[string]corev1.Pod) {
 	w.Helper()
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":3}}`))
-	w.eventually("the new operator's webhooks are reached", func() error {
+	w.Eventually("the new operator's webhooks are reached", func() error {
 		return w.kube.Patch(w.Context(), w.get(service, "DataPowerService", gateways, "gateway"), patch)
 	})
 	w.running(3)

@@ -3,7 +3,6 @@ package olm_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,40 +20,33 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/datapower-operator/datapower-operator/test/cluster/binaries"
+	"github.com/datapower-operator/datapower-operator/test/e2e/journey"
 )
 
-const (
-	// patience is for what takes seconds on an idle machine.
-	patience = 4 * time.Minute
-	tick     = 300 * time.Millisecond
-	// manager owns what the test applies.
-	manager = "e2e-olm"
-)
+// manager owns what the test applies.
+const manager = "e2e-olm"
 
 // world is the cluster, and the images that the node has.
 type world struct {
-	*testing.T
+	*journey.Journey
 	config     *rest.Config
 	kube       client.Client
 	clients    kubernetes.Interface
 	nodeDir    string // of the cluster
 	repository string
 	scratch    string
-	timings    []string
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	kubeconfig := os.Getenv("KUBECONFIG")
-	if os.Getenv("E2E") != "1" || kubeconfig == "" {
-		t.Skip("needs a real node: run make e2e, or set E2E=1 and KUBECONFIG to that of `cluster up --real-node`")
-	}
+	begun, kubeconfig := journey.New(t)
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
 	config.QPS, config.Burst, config.WarningHandler = 50, 100, rest.NoWarnings{}
 	repository, err := binaries.RepositoryRoot(".")
 	require.NoError(t, err)
-	w := &world{T: t, config: config, repository: repository, nodeDir: filepath.Dir(kubeconfig), scratch: t.TempDir()}
+	w := &world{Journey: begun, config: config, repository: repository, nodeDir: filepath.Dir(kubeconfig), scratch: t.TempDir()}
+	w.Diagnose = w.diagnose
 	w.kube, err = client.New(config, client.Options{})
 	require.NoError(t, err)
 	w.clients, err = kubernetes.NewForConfig(config)
@@ -62,40 +54,6 @@ func newWorld(t *testing.T) *world {
 	err = w.kube.Get(t.Context(), client.ObjectKey{Name: definitions[0]}, blank("apiextensions.k8s.io/v1", "CustomResourceDefinition"))
 	require.True(t, apierrors.IsNotFound(err), "the cluster has the operator's definitions already (%v): uninstall the operator first", err)
 	return w
-}
-
-// phase runs a part of the test, tells how long it took, and ends the test when it fails.
-func (w *world) phase(name string, do func()) {
-	whole, begin := w.T, time.Now()
-	passed := whole.Run(name, func(t *testing.T) {
-		w.T = t
-		defer func() {
-			if t.Failed() {
-				w.diagnose()
-			}
-			w.T = whole
-		}()
-		do()
-	})
-	w.timings = append(w.timings, fmt.Sprintf("%6.1fs  %s", time.Since(begin).Seconds(), name))
-	if !passed {
-		whole.Fatalf("after\n%s", strings.Join(w.timings, "\n"))
-	}
-}
-
-// eventually waits until check has nothing to say.
-func (w *world) eventually(what string, check func() error) {
-	w.Helper()
-	var err error
-	for begin := time.Now(); time.Since(begin) < patience; time.Sleep(tick) {
-		if err = check(); err == nil {
-			if took := time.Since(begin); took > time.Second {
-				w.Logf("%5.1fs until %s", took.Seconds(), what)
-			}
-			return
-		}
-	}
-	w.Fatalf("%s: %v", what, err)
 }
 
 // blank is an object of a kind, to be read into.
@@ -126,7 +84,7 @@ func (w *world) list(apiVersion, kind string, options ...client.ListOption) []un
 // gone waits until there is no such object.
 func (w *world) gone(apiVersion, kind, namespace, name string) {
 	w.Helper()
-	w.eventually(fmt.Sprintf("%s %s is gone", kind, name), func() error {
+	w.Eventually(fmt.Sprintf("%s %s is gone", kind, name), func() error {
 		err := w.kube.Get(w.Context(), client.ObjectKey{Namespace: namespace, Name: name}, blank(apiVersion, kind))
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -160,7 +118,7 @@ func parse(t *testing.T, text string) []*unstructured.Unstructured {
 func (w *world) apply(objects ...*unstructured.Unstructured) {
 	w.Helper()
 	for _, object := range objects {
-		w.eventually(fmt.Sprintf("%s %s is applied", object.GetKind(), object.GetName()), func() error {
+		w.Eventually(fmt.Sprintf("%s %s is applied", object.GetKind(), object.GetName()), func() error {
 			err := w.kube.Apply(w.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner(manager), client.ForceOwnership)
 			if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || err != nil && strings.Contains(err.Error(), "field not declared in schema") {
 				require.NoError(w, err) // no use to wait
