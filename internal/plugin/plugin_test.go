@@ -316,3 +316,41 @@ func TestNamesAreCompleted(t *testing.T) {
 	require.NoError(t, u.run("completion", "bash"))
 	assert.Contains(t, u.out.String(), "bash completion")
 }
+
+func TestAPodsWordsKeepTheAdviceInParentheses(t *testing.T) {
+	t.Parallel()
+	pods := []corev1.Pod{*pod("gw-0", "", corev1.ConditionTrue), *pod("gw-1", "", corev1.ConditionTrue), *pod("gw-2", "", corev1.ConditionTrue)}
+	for name, test := range map[string]struct {
+		message string
+		summary []string
+		words   map[string]string
+	}{
+		"with the separator in the advice": {
+			"looked at 0 of 2 gateways; gw-0: PodNotReady: no address (Wait; if it stays, see the pod); gw-1: 1 peering in order",
+			[]string{"looked at 0 of 2 gateways"},
+			map[string]string{"gw-0": "PodNotReady: no address (Wait; if it stays, see the pod)", "gw-1": "1 peering in order"},
+		},
+		"of the service, before those of a pod": {
+			"looked at 0 of 1 gateways; QuorumLost: no primary (Scale to 0; then up); gw-0: not looked at",
+			[]string{"looked at 0 of 1 gateways", "QuorumLost: no primary (Scale to 0; then up)"},
+			map[string]string{"gw-0": "not looked at"},
+		},
+		"that was cut off, and those of the next pod": {
+			"looked at 0 of 2 gateways; gw-0: BadAnswer: x (See; th...; gw-1: 1 peering in order; and 3 more",
+			[]string{"looked at 0 of 2 gateways", "and 3 more"},
+			map[string]string{"gw-0": "BadAnswer: x (See; th...", "gw-1": "1 peering in order"},
+		},
+		"of a pod that is gone, which are the service's": {
+			"looked at 1 of 2 gateways; gw-9: PodNotReady: y (Wait; wait); gw-1: 1 peering in order",
+			[]string{"looked at 1 of 2 gateways", "gw-9: PodNotReady: y (Wait; wait)"},
+			map[string]string{"gw-1": "1 peering in order"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			summary, words := splitHealth(test.message, pods)
+			assert.Equal(t, test.summary, summary)
+			assert.Equal(t, test.words, words)
+		})
+	}
+}

@@ -262,8 +262,20 @@ func peeringOf(f found) PeeringScreen {
 // splitHealth takes the monitor's message apart: what is about the service, and what is about each pod ("pod: text").
 func splitHealth(message string, pods []corev1.Pod) (summary []string, words map[string]string) {
 	words = map[string]string{}
-	for text := range strings.SplitSeq(message, "; ") {
-		at := slices.IndexFunc(pods, func(p corev1.Pod) bool { return strings.HasPrefix(text, p.Name+": ") })
+	podOf := func(text string) int {
+		return slices.IndexFunc(pods, func(p corev1.Pod) bool { return strings.HasPrefix(text, p.Name+": ") })
+	}
+	var texts []string
+	for part := range strings.SplitSeq(message, "; ") {
+		// Advice stands in parentheses and may hold the separator. One that was cut off ends where the next pod begins.
+		if last := len(texts) - 1; last >= 0 && podOf(part) < 0 && strings.Count(texts[last], "(") > strings.Count(texts[last], ")") {
+			texts[last] += "; " + part
+			continue
+		}
+		texts = append(texts, part)
+	}
+	for _, text := range texts {
+		at := podOf(text)
 		switch {
 		case text == "":
 		case at < 0:

@@ -221,7 +221,7 @@ func (r *run) settleOne(target Target, attempt *attempt) {
 			r.settled(attempt, ResultUnknown, "the gateway gives no answer any more")
 		}
 		return
-	case leftDisabled(State{Open: r.open}, target.PodUID, target.Key):
+	case view[target.Key].Disabled && leftDisabled(State{Open: r.open}, target.PodUID, target.Key):
 		if late {
 			r.settled(attempt, ResultFailed, "the peering could not be enabled again yet")
 		}

@@ -158,7 +158,7 @@ func (w *world) deletedPod() {
 	for _, key := range []string{`"Monitor.Name":"gw"`, `"Pod.Name":"gw-2"`, `"Pod.Namespace":"deleted-pod"`, `"Pod.UID":"`, `"Pod.IP":"`, `"Reason":"`, `"Message":"`, `"level":"info"`} {
 		assert.Contains(s, strings.Join(log, "\n"), key)
 	}
-	assert.Contains(s, s.scrape("datapower_operator_peering_resets_total"), `strategy="action"`)
+	assert.Regexp(s, `result="healed",strategy="action"\} [1-9]`, s.scrape("datapower_operator_peering_resets_total"))
 	assert.NotEmpty(s, s.scrape("datapower_operator_monitor_pod_events_total"))
 }
 
