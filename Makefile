@@ -11,7 +11,7 @@ VERSION     ?= 0.1.0
 REPLACES    ?= # the version before, in the channel of the OLM bundle
 BIN         := $(CURDIR)/bin
 CLUSTER     := $(CURDIR)/.cluster
-CLUSTER_BIN := $(CLUSTER)/bin
+CLUSTER_BIN := $(or $(DATAPOWER_CLUSTER_BIN),$(CLUSTER)/bin)
 KUBECONFIG  ?= $(CLUSTER)/kubeconfig
 export KUBECONFIG
 GO          ?= go

@@ -96,13 +96,13 @@ until_true "the image is the right one again" sh -c 'kubectl -n "$0" get statefu
 k get events --field-selector reason=DriftCorrected
 
 title "Delete a Secret that the gateways need: the service says what is missing and keeps running"
-saved=$(kubectl -n "$ns" get secret orders-admin -o json | sed -E '/"(uid|resourceVersion|creationTimestamp)"/d')
+saved=$(kubectl -n "$ns" get secret orders-admin -o yaml | sed -E '/^  (uid|resourceVersion|creationTimestamp):/d')
 k delete secret orders-admin
 k wait --for=condition=Error dp/orders --timeout=1m
 k get dp orders -o 'jsonpath={.status.phase}{": "}{.status.conditions[?(@.type=="Error")].message}{"\n"}'
 k get pods -l datapower.ibm.com/service=orders
 say "put it back:"
-printf '%s' "$saved" | show kubectl -n "$ns" apply -f -
+printf '%s\n' "$saved" | show kubectl -n "$ns" apply -f -
 # shellcheck disable=SC2016
 until_true "orders is well again" sh -c '[ "$(kubectl -n "$0" get dp orders -o "jsonpath={.status.phase}")" = Running ]' "$ns"
 

@@ -76,7 +76,11 @@ func (o owner) owns(path []string) bool {
 	return true
 }
 
-// leaf is a field that holds no object with fields.
+// atomicObject is the field whose object has one owner as a whole (x-kubernetes-map-type: atomic in the definition), the only
+// one among the defaults: managedFields tell of it, and of nothing in it.
+const atomicObject = "requiredDuringSchedulingIgnoredDuringExecution"
+
+// leaf is a field that holds no object with fields, or one that is owned as a whole.
 type leaf struct {
 	path  []string
 	value any
@@ -86,7 +90,7 @@ func leaves(object map[string]any, path []string) []leaf {
 	var out []leaf
 	for name, value := range object {
 		below := append(slices.Clip(path), name)
-		if inner, isMap := value.(map[string]any); isMap && len(inner) > 0 {
+		if inner, isMap := value.(map[string]any); isMap && len(inner) > 0 && name != atomicObject {
 			out = append(out, leaves(inner, below)...)
 		} else {
 			out = append(out, leaf{below, value})

@@ -69,6 +69,12 @@ var refreshTests = map[string]struct {
 		by: byApply, owned: `{"f:affinity":{"f:podAffinity":{}}}`,
 		field: "affinity", want: `{podAffinity: {}}`,
 	},
+	"a default that is applied as it was exported stays, though nobody owns what is in an atomic object": {
+		created: `{}`, changed: `{}`,
+		by: byApply, owned: `{"f:affinity":{"f:nodeAffinity":{"f:requiredDuringSchedulingIgnoredDuringExecution":{}}}}`,
+		field: "affinity", want: `{nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [
+			{key: kubernetes.io/arch, operator: In, values: [amd64]}]}]}}}`,
+	},
 	"an affinity edited beside the default keeps what the editor showed": {
 		created: `{}`, changed: `{affinity: {nodeAffinity: null, podAffinity: {}}}`,
 		by: byEdit, owned: `{"f:affinity":{"f:podAffinity":{}}}`,
