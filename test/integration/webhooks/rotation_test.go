@@ -62,7 +62,8 @@ func startReplicas(t testing.TB, namespace string, count int, args ...string) *r
 		require.NoError(t, listener.Close())
 		replica := start(t, namespace, nil, append([]string{
 			"--webhook-host=", "--webhook-bind-address=" + address, "--leader-elect=true",
-			"--leader-election-lease-duration=3s", "--leader-election-renew-deadline=2s", "--leader-election-retry-period=500ms",
+			// A leader that a busy machine keeps from renewing its Lease ends, and here nobody would take its endpoint away.
+			"--leader-election-lease-duration=60s", "--leader-election-renew-deadline=40s", "--leader-election-retry-period=500ms",
 		}, args...)...)
 		r.replicas = append(r.replicas, replica)
 		replica.untilReady()
