@@ -11,14 +11,19 @@ KUBECONFIG=$PWD/.cluster/kubeconfig
 ns=${DEMO_NAMESPACE:-datapower-demo}
 step=0
 
+bold='' colour='' plain='' # a log has no colours
+if [ -t 1 ]; then
+  bold=$'\033[1m' colour=$'\033[36m' plain=$'\033[0m'
+fi
+
 title() {
   step=$((step + 1))
-  printf '\n\033[1m%d. %s\033[0m\n' "$step" "$*"
+  printf '\n%s%d. %s%s\n' "$bold" "$step" "$*" "$plain"
 }
 
 # show CMD...: print a command as a reader would type it, then run it.
 show() {
-  printf '\033[36m$ %s\033[0m\n' "$*"
+  printf '%s$ %s%s\n' "$colour" "$*" "$plain"
   "$@"
 }
 

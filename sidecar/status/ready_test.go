@@ -42,9 +42,9 @@ func TestReady(t *testing.T) {
 			change:  []func(*Input){withSet(statustest.Partition(2), statustest.Counts(2, 2, 1), statustest.Updating())},
 			message: "StatefulSet replicas ready: 2/3",
 		},
-		"numbers that contradict each other are not believed": {
+		"numbers that contradict each other, as right after a pod was replaced, are not believed": {
 			change:  []func(*Input){withSet(statustest.Counts(3, 3, 2))},
-			message: "StatefulSet replicas ready: 3/3",
+			message: "StatefulSet replicas ready: 3/3, updated: 2/3",
 		},
 		"zero wanted and zero there is ready": {
 			change: []func(*Input){withSet(statustest.Wants(0), statustest.Counts(0, 0, 0))},

@@ -36,8 +36,10 @@ func rolloutOf(service *v1beta3.DataPowerService, set *appsv1.StatefulSet) rollo
 		return rollout{changing: true, message: fmt.Sprintf("%s, updated: %d/%d", message, set.Status.UpdatedReplicas, wanted)}
 	case set.Status.Replicas > desired:
 		return rollout{changing: true, message: fmt.Sprintf("%s, surplus: %d", message, set.Status.Replicas-desired)}
-	case set.Status.ReadyReplicas != desired || set.Status.UpdatedReplicas < wanted:
+	case set.Status.ReadyReplicas != desired:
 		return rollout{message: message}
+	case set.Status.UpdatedReplicas < wanted:
+		return rollout{message: fmt.Sprintf("%s, updated: %d/%d", message, set.Status.UpdatedReplicas, wanted)}
 	default:
 		return rollout{complete: true, message: message}
 	}
