@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 export CGO_ENABLED ?= 0
 
 VERSION     ?= 0.1.0
+IMAGE_ARCH  ?= amd64,arm64
 REPLACES    ?= # the version before, in the channel of the OLM bundle
 BIN         := $(CURDIR)/bin
 CLUSTER     := $(CURDIR)/.cluster
@@ -152,8 +153,8 @@ pictures: build cluster-up $(BIN)/gateway ## Draw the dashboards into docs/image
 	hack/pictures/scene.sh
 
 .PHONY: image
-image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapower-operator.tar; no container engine needed
-	$(BIN)/image --repository=. --output=dist/datapower-operator.tar --arch=amd64,arm64 --version=$(VERSION)
+image: $(BIN)/image ## Build the operator's image as an OCI archive, dist/datapower-operator.tar; no container engine needed; IMAGE_ARCH=amd64
+	$(BIN)/image --repository=. --output=dist/datapower-operator.tar --arch=$(IMAGE_ARCH) --version=$(VERSION)
 
 .PHONY: image-gateway
 image-gateway: $(BIN)/image ## Build the image of the stand-in for gateways, for tests in real pods; GATEWAY_IMAGE=name:tag
