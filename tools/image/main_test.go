@@ -44,8 +44,8 @@ func unpack(t *testing.T, archive string) string {
 	}
 }
 
-// indexOf returns the image in an archive, and the name that containerd gives it.
-func indexOf(t *testing.T, archive string) (string, v1.ImageIndex) {
+// layoutOf returns the index of an archive, which lists its image by each of its names.
+func layoutOf(t *testing.T, archive string) (v1.ImageIndex, *v1.IndexManifest) {
 	t.Helper()
 	path, err := layout.FromPath(unpack(t, archive))
 	if err != nil {
@@ -59,6 +59,13 @@ func indexOf(t *testing.T, archive string) (string, v1.ImageIndex) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return outer, manifest
+}
+
+// indexOf returns the image in an archive, and the name that containerd gives it.
+func indexOf(t *testing.T, archive string) (string, v1.ImageIndex) {
+	t.Helper()
+	outer, manifest := layoutOf(t, archive)
 	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
 	if err != nil {
 		t.Fatal(err)
@@ -94,34 +101,15 @@ func TestTwoBuildsAreEqualAndHoldWhatTheyShould(t *testing.T) {
 	if len(platforms.Manifests) != 2 || platforms.Manifests[1].Platform.Architecture != "arm64" {
 		t.Fatalf("platforms: %v", platforms.Manifests)
 	}
-	image, err := index.Image(platforms.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := image.ConfigFile()
+	config, err := firstImage(t, filepath.Join(folder, "a.tar")).ConfigFile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if config.Config.User != user || config.Config.Labels["org.opencontainers.image.version"] != "1.2.3" {
 		t.Fatalf("config: %+v", config.Config)
 	}
-	layers, err := image.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := layers[0].Uncompressed()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var names []string
-	for reader := tar.NewReader(content); ; {
-		header, err := reader.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, header := range headersOf(t, filepath.Join(folder, "a.tar")) {
 		if !header.ModTime.IsZero() && header.ModTime.Unix() != 0 || header.Uid != 0 {
 			t.Errorf("%s has a time or an owner", header.Name)
 		}
@@ -144,18 +132,7 @@ func TestAnImageOfReadyProgramsIsAlsoNamedByItsDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := layout.FromPath(unpack(t, output))
-	if err != nil {
-		t.Fatal(err)
-	}
-	outer, err := path.ImageIndex()
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := outer.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, manifest := layoutOf(t, output)
 	var names []string
 	for _, entry := range manifest.Manifests {
 		names = append(names, entry.Annotations["io.containerd.image.name"])
@@ -172,8 +149,8 @@ func TestAnImageOfReadyProgramsIsAlsoNamedByItsDigest(t *testing.T) {
 	}
 }
 
-// headersOf are the files and folders of the first layer of an archive's first image.
-func headersOf(t *testing.T, archive string) []*tar.Header {
+// firstImage is the image of an archive's first platform.
+func firstImage(t *testing.T, archive string) v1.Image {
 	t.Helper()
 	_, index := indexOf(t, archive)
 	platforms, err := index.IndexManifest()
@@ -184,6 +161,13 @@ func headersOf(t *testing.T, archive string) []*tar.Header {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return image
+}
+
+// headersOf are the files and folders of the first layer of an archive's first image.
+func headersOf(t *testing.T, archive string) []*tar.Header {
+	t.Helper()
+	image := firstImage(t, archive)
 	layers, err := image.Layers()
 	if err != nil {
 		t.Fatal(err)
@@ -214,15 +198,7 @@ func TestAnImageOfABundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, index := indexOf(t, output)
-	platforms, err := index.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := index.Image(platforms.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	image := firstImage(t, output)
 	config, err := image.ConfigFile()
 	if err != nil {
 		t.Fatal(err)
