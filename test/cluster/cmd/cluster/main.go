@@ -166,6 +166,14 @@ func (o *options) stateDir() (string, error) {
 	return binaries.StateDir(root), nil
 }
 
+// inspect looks at the cluster and returns its directory, too.
+func (o *options) inspect() (dir string, found supervisor.Status, err error) {
+	if dir, err = o.stateDir(); err == nil {
+		found, err = supervisor.Inspect(dir)
+	}
+	return dir, found, err
+}
+
 // programs returns the directory of the programs, after building them if need be.
 func (o *options) programs(ctx context.Context) (string, error) {
 	root, err := binaries.RepositoryRoot(".")
@@ -242,11 +250,7 @@ func readable(path string) (string, error) {
 }
 
 func load(ctx context.Context, o *options) (int, error) {
-	dir, err := o.stateDir()
-	if err != nil {
-		return exitError, err
-	}
-	found, err := supervisor.Inspect(dir)
+	dir, found, err := o.inspect()
 	if err != nil {
 		return exitError, err
 	}
@@ -279,11 +283,7 @@ func down(ctx context.Context, o *options) (int, error) {
 }
 
 func status(_ context.Context, o *options) (int, error) {
-	dir, err := o.stateDir()
-	if err != nil {
-		return exitError, err
-	}
-	found, err := supervisor.Inspect(dir)
+	dir, found, err := o.inspect()
 	if err != nil {
 		return exitError, err
 	}
