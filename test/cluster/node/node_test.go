@@ -224,6 +224,32 @@ func TestTheProxyConnectsAndLosesNothingThatCameWithTheRequest(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
+func TestDialConnectsThroughTheNodesSocket(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Dial(t.Context(), dir, "127.0.0.1:1")
+	require.ErrorIs(t, err, ErrNotRunning)
+	listener, err := net.Listen("unix", Settings{Dir: dir}.EgressSocket())
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- serveEgress(listener) }()
+	conn, err := Dial(t.Context(), dir, echo(t))
+	require.NoError(t, err)
+	_, err = io.WriteString(conn, "hello")
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.UnixConn).CloseWrite())
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	assert.Equal(t, "got hello", string(answer))
+	require.NoError(t, conn.Close())
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	_, err = Dial(t.Context(), dir, closed.Addr().String())
+	require.ErrorContains(t, err, "connect to "+closed.Addr().String()+": the node's proxy answers \"HTTP/1.1 502")
+	require.NoError(t, listener.Close())
+	require.Error(t, <-served)
+}
+
 func TestTheProxyRefusesWhatItCannotDo(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -73,11 +74,33 @@ func connectProxy(writer http.ResponseWriter, request *http.Request) {
 		http.Error(writer, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection Established\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(client, established); err != nil {
 		_, _ = client.Close(), server.Close()
 		return
 	}
 	join(client, pending(buffered.Reader, client), server)
+}
+
+// established is the proxy's answer to a request that it has connected.
+const established = "HTTP/1.1 200 Connection Established\r\n\r\n"
+
+// Dial connects to a TCP address of the network of the running node whose directory is dir, as the API server does.
+func Dial(ctx context.Context, dir, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", Settings{Dir: dir}.EgressSocket())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	answer := make([]byte, len(established))
+	if _, err = fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", address, address); err == nil {
+		_, err = io.ReadFull(conn, answer)
+	}
+	if err == nil && string(answer) != established {
+		err = fmt.Errorf("the node's proxy answers %q", answer)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to %s: %w", address, err), conn.Close())
+	}
+	return conn, nil
 }
 
 // pending reads what was buffered with the request, then the connection.

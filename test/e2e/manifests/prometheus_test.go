@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -76,8 +75,10 @@ scrape_configs:
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	socket := node.Settings{Dir: cluster.NodeIn(state)}.EgressSocket()
-	return &prometheus{world: w, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: connect(socket)}}}
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		return node.Dial(ctx, cluster.NodeIn(state), address)
+	}
+	return &prometheus{world: w, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: dial}}}
 }
 
 // nodeProcess is the ID of a process in the node's network.
@@ -86,27 +87,6 @@ func (w *world) nodeProcess(state string) string {
 	id, err := node.Process(cluster.NodeIn(state))
 	require.NoError(w, err)
 	return fmt.Sprint(id)
-}
-
-// connect dials addresses of the node's network through the socket that the API server uses, too.
-func connect(socket string) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, _, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", address, address); err != nil {
-			return nil, err
-		}
-		answer := make([]byte, len("HTTP/1.1 200 Connection Established\r\n\r\n"))
-		if _, err := io.ReadFull(conn, answer); err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
-			return nil, fmt.Errorf("connect to %s: %s", address, answer)
-		}
-		return conn, nil
-	}
 }
 
 func (p *prometheus) get(path string, into any) error {
